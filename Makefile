@@ -1,0 +1,44 @@
+# Each target works on a fresh machine with Python 3.11 to 3.13, git and make.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench lock clean
+
+BIN := .venv/bin
+LOCK := .bootstrap/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+	--custom-compile-command "make lock" $(LOCK_OPTIONS)
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: ## Make .venv from the lock files (the other targets do it by themselves)
+	@./bootstrap.sh
+
+demo: setup ## The whole story in a few screens: simulate, load, publish, block, repair
+	@$(BIN)/python -m liftoff.demo
+
+test: setup ## All tests
+	@$(BIN)/pytest
+
+lint: setup ## Style, types and SQL; changes nothing
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+
+format: setup ## Rewrite Python and SQL in the project's style
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+	@$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
+
+bench: setup ## Measure speed, with the libraries that we compare with in an environment of their own
+	@benchmarks/run.sh
+
+lock: setup ## Compile the lock files again (LOCK_OPTIONS=--upgrade for newer versions)
+	@$(LOCK) pyproject.toml -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra dev --extra bench -c requirements/dev.txt -o requirements/bench.txt
+	@echo uv | $(LOCK) - -o requirements/uv.txt
+
+clean: ## Remove the environment, all data and all caches
+	@rm -rf .venv .bootstrap data .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,134 @@
+"""The event contracts: what clients promise to send, one YAML file per event and version.
+
+Ingestion takes its types and rules from here, the simulator its fields, quality and docs their texts.
+To add a field, add it to a contract (or to a new version of it) and nowhere else.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonschema
+import yaml
+
+CONTRACTS_DIR = Path(__file__).parent
+
+FieldType = Literal["string", "integer", "number", "boolean", "timestamp"]
+
+
+class ContractError(Exception):
+    """A contract file says something that it may not. The message names file, place and remedy."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the envelope or of an event's properties. Bounds are inclusive."""
+
+    name: str
+    type: FieldType
+    description: str
+    required: bool = False
+    enum: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class EventContract:
+    """One version of one event: who sends it and which properties it carries beside the envelope."""
+
+    event_name: str
+    version: int
+    owner: str
+    description: str
+    sent_by: str
+    properties: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class EventContracts:
+    """All contracts of one folder, and the shape of a landed event that follows from them."""
+
+    envelope: tuple[Field, ...]
+    events: Mapping[tuple[str, int], EventContract]
+    digest: str
+    """Identifies this state of the contracts: 12 hex digits over all files."""
+
+    @cached_property
+    def properties(self) -> dict[str, FieldType]:
+        """Every property of every event, by name. A name has one type across events (checked on load)."""
+        return {field.name: field.type for contract in self.events.values() for field in contract.properties}
+
+
+def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:
+    """Read and check `envelope.yml` and `events/*.yml` below `folder`.
+
+    Raises:
+        ContractError: a file breaks `contract.schema.yml`, is named wrongly, or contradicts another file.
+    """
+    schema = yaml.safe_load((CONTRACTS_DIR / "contract.schema.yml").read_text())
+    paths = [folder / "envelope.yml", *sorted((folder / "events").glob("*.yml"))]
+    envelope, *contracts = [_read_contract(path, schema) for path in paths]
+    loaded = EventContracts(
+        envelope=envelope.properties,
+        events={(contract.event_name, contract.version): contract for contract in contracts},
+        digest=hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:12],
+    )
+    _refuse_contradictions(loaded)
+    return loaded
+
+
+def _read_contract(path: Path, schema: Mapping[str, Any]) -> EventContract:
+    try:
+        content = yaml.safe_load(path.read_text())
+        jsonschema.validate(content, schema)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{path} is not YAML: {error}. Mend the file.") from error
+    except jsonschema.ValidationError as error:
+        place = "/".join(map(str, error.absolute_path)) or "the top level"
+        raise ContractError(f"{path}: {error.message}, at {place}. See contracts/contract.schema.yml.") from error
+    if path.parent.name == "events" and path.stem != f"{content['event']}.v{content['version']}":
+        raise ContractError(f"{path} holds {content['event']} version {content['version']}: name the file after it.")
+    required = set(content.get("required", ()))
+    if unknown := required - content["properties"].keys():
+        raise ContractError(f"{path} requires {', '.join(sorted(unknown))}, which its properties do not list.")
+    return EventContract(
+        event_name=content["event"],
+        version=content["version"],
+        owner=content["owner"],
+        description=content["description"].strip(),
+        sent_by=content["sent_by"],
+        properties=tuple(
+            _read_field(name, words, required=name in required) for name, words in content["properties"].items()
+        ),
+    )
+
+
+def _read_field(name: str, words: Mapping[str, Any], *, required: bool) -> Field:
+    return Field(
+        name=name,
+        type="timestamp" if words.get("format") == "date-time" else words["type"],
+        description=words["description"].strip(),
+        required=required,
+        enum=tuple(words.get("enum", ())),
+        minimum=words.get("minimum"),
+        maximum=words.get("maximum"),
+    )
+
+
+def _refuse_contradictions(contracts: EventContracts) -> None:
+    """Landed events are one flat table, so a name must mean one thing in all contracts."""
+    envelope = {field.name for field in contracts.envelope}
+    for contract in contracts.events.values():
+        for field in contract.properties:
+            where = f"{contract.event_name} version {contract.version}: {field.name}"
+            if field.name in envelope:
+                raise ContractError(f"{where} is a field of the envelope too. Rename the property.")
+            if field.type != contracts.properties[field.name]:
+                raise ContractError(
+                    f"{where} is a {field.type} here and a {contracts.properties[field.name]} in another contract. "
+                    "Use one type, or another name."
+                )

@@ -1,0 +1,33 @@
+"""DuckDB as this project uses it: bounded, in UTC, and without fetching anything."""
+
+from pathlib import Path
+
+import duckdb
+
+from storage.settings import Settings
+
+
+def connect(settings: Settings, database: Path | None = None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open `database`, or an in-memory one, with the project's limits.
+
+    Drain results (`execute(...).fetchall()`): a connection with an unread result refuses the next relation.
+
+    Raises:
+        duckdb.IOException: the file is missing (read-only) or locked by another process.
+    """
+    spill = settings.data_dir / "tmp"
+    spill.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        str(database or ":memory:"),
+        read_only=read_only,
+        config={
+            "memory_limit": settings.duckdb_memory_limit,
+            "threads": settings.duckdb_threads,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+    connection.execute("load icu")
+    connection.execute("set TimeZone = 'UTC'")
+    return connection

@@ -1,0 +1,61 @@
+"""Writing files so that a reader, or the next run after a crash, sees the whole file or none."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+
+def new_id() -> str:
+    """A name that sorts by time (to the millisecond) and is unique between processes: `20260214T020405123Z-3f2a`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + f"Z-{secrets.token_hex(2)}"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` (dataclasses and dates included) to `path` in one step, and to disk before it is visible."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(3)}")
+    temporary.write_bytes(to_json(value, indent=1) + b"\n")
+    replace(temporary, path)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Move a finished file or folder to where it is seen. Source and target lie on one file system."""
+    sync(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)  # noqa: PTH105 - named as the manual names it: this is the atomic step
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Ask the disk to keep what was written to a file, or which names a folder holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock between processes; the kernel lets it go when its holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def remove_older_than(folder: Path, *, days: float) -> None:
+    """Remove what lies directly in `folder` and was last changed more than `days` days ago."""
+    limit = time.time() - days * 86_400
+    for path in folder.glob("*"):
+        if path.stat().st_mtime < limit:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

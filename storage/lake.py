@@ -1,0 +1,156 @@
+"""The lake: landings, one per source table and landing day, that passed their audit.
+
+pending/<ingest_id>/                               written by ingestion, seen by its audit alone
+raw/<source>/<table>/dt=<day>/data.parquet         what dbt reads
+                              outcome.json         written last: without it a landing does not count
+quarantine/<source>/<table>/dt=<day>/<ingest_id>.parquet
+rejected/<ingest_id>/                              what failed its audit, with the report
+meta/<table>/<id>.json                             one immutable file an attempt, one JSON object a line
+"""
+
+import dataclasses
+import shutil
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from storage.files import exclusive, new_id, remove_older_than, replace, write_json
+
+Status = Literal["staged", "accepted", "rejected", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt to land one table's day. Counts are records; `read = accepted + quarantined + duplicates`."""
+
+    ingest_id: str
+    source: str
+    table: str
+    day: date
+    status: Status
+    started_at: datetime
+    seconds: float = 0.0
+    read: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    first_event_date: date | None = None
+    last_event_date: date | None = None
+    content_hash: str = ""
+    """Changes when the accepted records change, whatever their order."""
+    contract_digest: str = ""
+    reason: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Partition:
+    """An accepted landing, as a release records it among its inputs."""
+
+    source: str
+    table: str
+    day: date
+    rows: int
+    content_hash: str
+    first_event_date: date | None
+    last_event_date: date | None
+
+
+class Lake:
+    """The landings below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def begin(self) -> Path:
+        """Make a folder in which one landing is written; its name is the ingest id."""
+        pending = self.root / "pending" / new_id()
+        pending.mkdir(parents=True)
+        return pending
+
+    def accept(self, outcome: Outcome) -> Outcome:
+        """Make a staged landing that passed its audit the one that builds read, replacing the day's previous one.
+
+        Quarantine comes first and the outcome last: whatever is interrupted between them is redone, not lost.
+        """
+        pending, landing = self.pending(outcome), self.landing_dir(outcome.source, outcome.table, outcome.day)
+        accepted = dataclasses.replace(outcome, status="accepted")
+        with exclusive(self.root / ".lock"):
+            self._keep_quarantine(outcome)
+            replace(pending / "data.parquet", landing / "data.parquet")
+            write_json(landing / "outcome.json", accepted)
+            for superseded in self.quarantine_dir(outcome).glob("*.parquet"):
+                if superseded.stem != outcome.ingest_id:
+                    superseded.unlink()
+        shutil.rmtree(pending)
+        return accepted
+
+    def reject(self, outcome: Outcome, reason: str, report: Any) -> Outcome:
+        """Keep a landing that failed its audit where no build reads it, with the report that says why."""
+        rejected = dataclasses.replace(outcome, status="rejected", reason=reason)
+        self._keep_quarantine(outcome)
+        write_json(self.pending(outcome) / "outcome.json", rejected)
+        write_json(self.pending(outcome) / "gate_report.json", report)
+        replace(self.pending(outcome), self.root / "rejected" / outcome.ingest_id)
+        return rejected
+
+    def partitions(self, source: str, table: str) -> list[Partition]:
+        """The accepted landings of one table, by day. One whose data and outcome differ was interrupted: not listed."""
+        found = []
+        for path in sorted((self.root / "raw" / source / table).glob("dt=*/outcome.json")):
+            outcome = TypeAdapter(Outcome).validate_json(path.read_bytes())
+            if _ingest_id_of(path.with_name("data.parquet")) != outcome.ingest_id:
+                continue
+            found.append(
+                Partition(
+                    source=source,
+                    table=table,
+                    day=outcome.day,
+                    rows=outcome.accepted,
+                    content_hash=outcome.content_hash,
+                    first_event_date=outcome.first_event_date,
+                    last_event_date=outcome.last_event_date,
+                )
+            )
+        return found
+
+    def sweep(self, *, rejected_days: int) -> None:
+        """Remove what killed attempts left behind, and rejected or quarantined records past their time.
+
+        A pending folder is given up after a day: no attempt takes that long, and one that does fails loudly.
+        """
+        remove_older_than(self.root / "pending", days=1)
+        remove_older_than(self.root / "rejected", days=rejected_days)
+        for folder in (self.root / "quarantine").glob("*/*/dt=*"):
+            remove_older_than(folder, days=rejected_days)
+
+    def pending(self, outcome: Outcome) -> Path:
+        """The folder in which this landing was written."""
+        return self.root / "pending" / outcome.ingest_id
+
+    def landing_dir(self, source: str, table: str, day: date) -> Path:
+        """Where the accepted landing of that day lies."""
+        return self.root / "raw" / source / table / f"dt={day}"
+
+    def quarantine_dir(self, outcome: Outcome) -> Path:
+        """Where the records that this landing refused are kept."""
+        return self.root / "quarantine" / outcome.source / outcome.table / f"dt={outcome.day}"
+
+    def _keep_quarantine(self, outcome: Outcome) -> None:
+        quarantined = self.pending(outcome) / "quarantine.parquet"
+        if quarantined.exists():
+            quarantined.chmod(0o600)  # raw records may hold personal data
+            replace(quarantined, self.quarantine_dir(outcome) / f"{outcome.ingest_id}.parquet")
+
+
+def _ingest_id_of(data: Path) -> str | None:
+    """Which attempt wrote a landing's data: kept in the file itself, so that a crash between two writes shows."""
+    try:
+        metadata: dict[bytes, bytes] = pq.read_metadata(data).metadata or {}
+    except FileNotFoundError:
+        return None
+    return metadata.get(b"ingest_id", b"").decode()
