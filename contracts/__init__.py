@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import jsonschema
-import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 CONTRACTS_DIR = Path(__file__).parent
 
@@ -69,7 +71,7 @@ def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:
     Raises:
         ContractError: a file breaks `contract.schema.yml`, is named wrongly, or contradicts another file.
     """
-    schema = yaml.safe_load((CONTRACTS_DIR / "contract.schema.yml").read_text())
+    schema = Draft202012Validator(YAML(typ="safe").load(CONTRACTS_DIR / "contract.schema.yml"))
     paths = [folder / "envelope.yml", *sorted((folder / "events").glob("*.yml"))]
     envelope, *contracts = [_read_contract(path, schema) for path in paths]
     loaded = EventContracts(
@@ -81,15 +83,14 @@ def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:
     return loaded
 
 
-def _read_contract(path: Path, schema: Mapping[str, Any]) -> EventContract:
+def _read_contract(path: Path, schema: Draft202012Validator) -> EventContract:
     try:
-        content = yaml.safe_load(path.read_text())
-        jsonschema.validate(content, schema)
-    except yaml.YAMLError as error:
+        content = YAML(typ="safe").load(path)
+    except YAMLError as error:
         raise ContractError(f"{path} is not YAML: {error}. Mend the file.") from error
-    except jsonschema.ValidationError as error:
-        place = "/".join(map(str, error.absolute_path)) or "the top level"
-        raise ContractError(f"{path}: {error.message}, at {place}. See contracts/contract.schema.yml.") from error
+    if broken := best_match(schema.iter_errors(content)):
+        place = "/".join(map(str, broken.absolute_path)) or "the top level"
+        raise ContractError(f"{path}: {broken.message}, at {place}. See contracts/contract.schema.yml.")
     if path.parent.name == "events" and path.stem != f"{content['event']}.v{content['version']}":
         raise ContractError(f"{path} holds {content['event']} version {content['version']}: name the file after it.")
     required = set(content.get("required", ()))

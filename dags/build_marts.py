@@ -1,0 +1,35 @@
+"""
+Builds the marts from all that has landed since the current release, audits them, and publishes the result as the next
+release. Starts by itself when a day has landed; triggered by hand with nothing filled in, it builds what changed.
+
+**Triage**
+
+- *prepare is blocked*: a day between launch and the last landed day is missing. Load it with `load_window`, or allow
+  the gap in the form: its metrics are then NULL.
+- *transform failed*: a model or a test; the log names it. Nothing was published.
+- *audit is blocked*: the log says which checks failed. Readers keep the release that they had; the refused candidate
+  is in `warehouse/rejected` and can be opened with DuckDB.
+- *publish was overtaken*: another build published first. Trigger the DAG again.
+- *not to worry about*: a skipped `prepare` means that there was nothing new.
+"""
+
+from airflow.sdk import PartitionedAssetTimetable, dag
+
+from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, allow_gap_param, build
+
+
+@dag(
+    description="From landings to a published, audited release",
+    schedule=PartitionedAssetTimetable(assets=RAW_EVENTS),
+    catchup=False,
+    max_active_runs=1,
+    params=allow_gap_param(),
+    tags=[Tag.BUILD, Tag.TIER_1],
+    default_args=DEFAULT_ARGS,
+    doc_md=__doc__,
+)
+def build_marts() -> None:
+    build()
+
+
+build_marts()

@@ -1,0 +1,342 @@
+"""The command line: thin, each command one step of the flow or one look at what it left."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import typer
+from pydantic_core import to_json
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from liftoff import doctor as checks
+from liftoff import looks
+from liftoff.display import RunDisplay
+from liftoff.plan import Window, describe_days
+from storage.engine import connect
+from storage.errors import Blocked, LiftoffError, WrongUsage
+from storage.settings import Settings, load_settings
+from storage.warehouse import NoRelease, Release, Warehouse
+
+FAILED, WRONG_USAGE, BLOCKED, STOPPED = 1, 2, 3, 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Liftoff: from raw logs to audited releases. All data lies below LIFTOFF_DATA_DIR (./data).",
+)
+quarantine = typer.Typer(no_args_is_help=True, help="Look at the records that ingestion refused.")
+app.add_typer(quarantine, name="quarantine")
+
+console = Console(highlight=False)
+problems = Console(stderr=True, highlight=False)
+
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def main() -> None:
+    """Run a command."""
+    with exit_on_error():
+        app()
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Expected errors become one message and an exit code: 1 failed, 2 wrong usage, 3 blocked."""
+    try:
+        yield
+    except LiftoffError as error:
+        title = {BLOCKED: "Blocked.", WRONG_USAGE: "Not done."}.get(_exit_code(error), "Failed.")
+        problems.print(f"[bold red]{title}[/]", end=" ")
+        problems.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(_exit_code(error))
+    except KeyboardInterrupt:
+        problems.print("Stopped. Readers see nothing half-done; run the same command again.")
+        sys.exit(STOPPED)
+
+
+@app.command()
+def simulate(
+    start: Day = None,
+    end: Day = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Expected sign-ups in the first 60 days.")] = None,
+    story: Annotated[str | None, typer.Option(help="What is planted: off, launch or full.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed, other people.")] = None,
+    damaged: Annotated[bool, typer.Option("--damaged", help="As a broken build would log these days.")] = False,
+) -> None:
+    """Write the logs of the simulated product, as its collector would, and the truth about them.
+
+    Without dates: the first 60 days. The product is remembered, so that more days of it can be added.
+    """
+    settings = load_settings()
+    first = start.date() if start else settings.launch_date
+    last = end.date() if end else max(first, settings.launch_date + timedelta(days=59))
+    simulate_days(settings, first, last, damaged=damaged, users=users, story=story, seed=seed)
+
+
+@app.command()
+def run(
+    start: Day = None,
+    end: Day = None,
+    allow_gap: Annotated[bool, typer.Option("--allow-gap", help="Publish although a day is missing.")] = False,
+) -> None:
+    """Load a window of days, build, audit and publish: the DAG load_window, in this process.
+
+    Without dates: launch day to yesterday.
+    """
+    settings = load_settings()
+    run_window(settings, start and start.date(), end and end.date(), allow_gap=allow_gap)
+    release = warehouse_of(settings).current()
+    console.print(f"Readers see release [bold]{release.id}[/], which ends on {release.manifest.last_date}.")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """What readers see, what has landed, and what happened last."""
+    settings = load_settings()
+    recent, current = looks.recent(settings), _current(settings)
+    if as_json:
+        _print_json({"release": current and current.manifest, **recent})
+        return
+    if current is None:
+        console.print("No release was published yet. Start with: liftoff run --help")
+    else:
+        console.print(f"Release [bold]{current.id}[/], {_period(current)}, {_size(current.database)}")
+        if gaps := current.manifest.gap_dates:
+            console.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
+    for title, rows in recent.items():
+        if rows:
+            console.print()
+            _print_table(_without_empty_columns(rows), title=title.capitalize())
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One statement, on the marts, facts, dimensions and the schema meta.")],
+    as_json: AsJson = False,
+) -> None:
+    """Ask the current release. It is opened read-only."""
+    settings = load_settings()
+    release = warehouse_of(settings).current()
+    try:
+        with connect(settings, release.database, read_only=True) as connection:
+            rows = looks.ask(connection, sql)
+    except duckdb.Error as error:
+        raise WrongUsage(f"Release {release.id} cannot answer that.\n{error}") from None
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
+
+
+@app.command()
+def releases(as_json: AsJson = False) -> None:
+    """The releases that are kept, the newest first."""
+    settings = load_settings()
+    current = _current(settings)
+    kept = warehouse_of(settings).releases()
+    if as_json:
+        _print_json([{"is_current": release == current, **_read(release)} for release in kept])
+        return
+    if not kept:
+        console.print("No release was published yet. Start with: liftoff run --help")
+        return
+    _print_table(
+        [
+            {
+                "release": release.id,
+                "": "current" if release == current else "",
+                "last_date": release.manifest.last_date,
+                "restated": len(release.manifest.restated_dates),
+                "gaps": len(release.manifest.gap_dates),
+                "size": _size(release.database),
+            }
+            for release in kept
+        ]
+    )
+
+
+@app.command()
+def rollback(
+    release: Annotated[str | None, typer.Argument(help="Which one. Without it: the parent of the current one.")] = None,
+) -> None:
+    """Show readers an earlier release again. The next build starts from it."""
+    shown = warehouse_of(load_settings()).roll_back(release)
+    console.print(f"Readers see release [bold]{shown.id}[/] again, which ends on {shown.manifest.last_date}.")
+
+
+@quarantine.command("list")
+def list_quarantine(
+    day: Day = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason, for example too_late.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many records.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Count refused records by reason, and show some of them. Raw lines may hold personal data."""
+    counts, records = looks.refused(load_settings(), day and day.date(), reason, limit)
+    if as_json:
+        _print_json({"counts": counts, "records": records})
+    elif counts:
+        _print_table(counts)
+        for record in records:
+            console.print(f"\n{record['day']} {record['file']}:{record['line']}  [bold]{record['reason']}[/]", end="")
+            console.print(f": {escape(record['detail'])}\n  [dim]{escape(record['raw'])}[/]")
+    else:
+        console.print("No such record is in quarantine.")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine, the settings and what is stored; each problem with its remedy."""
+    findings = checks.examine()
+    if as_json:
+        _print_json(findings)
+    else:
+        marks = {True: Text("ok", "green"), False: Text("problem", "red")}
+        _print_table([{"": marks[look.is_fine], "what": look.what, "found": look.found} for look in findings])
+        for look in findings:
+            if not look.is_fine:
+                console.print(f"[red]{look.what}:[/] {escape(look.remedy)}")
+    if not all(look.is_fine for look in findings):
+        raise typer.Exit(FAILED)
+
+
+def simulate_days(settings: Settings, first: date, last: date, *, damaged: bool = False, **wishes: Any) -> None:
+    """Write the logs of some days, and the truth up to the last of them, with progress on the terminal.
+
+    Raises:
+        WrongUsage: the days or the wishes (users, story, seed) cannot be had.
+    """
+    from simulator.logs import write_day
+    from simulator.source import AnotherProduct, open_product
+    from simulator.truth import write_truth
+
+    source, days, lines = settings.events_dir.parent, Window(first, last).days, 0
+    with RunDisplay(console, first_stage="simulate") as display:
+        try:
+            product = open_product(source, settings.launch_date, **wishes)
+            for number, day in enumerate(days, start=1):
+                lines += write_day(product, day, settings.events_dir, damaged=damaged)
+                display.show("simulate", number, len(days))
+            display.show("truth")
+            write_truth(product, last, source / "truth")
+        except (AnotherProduct, ValueError) as error:
+            raise WrongUsage(str(error)) from None
+    console.print(f"{lines:,} log lines of {describe_days(days)} are in {_short(settings.events_dir)}.")
+
+
+def run_window(settings: Settings, start: date | None, end: date | None, *, allow_gap: bool = False) -> RunDisplay:
+    """Run `load_window` headless, with progress on the terminal.
+
+    Raises:
+        LiftoffError: what stopped it.
+    """
+    from liftoff import headless
+
+    conf = {"start": start and str(start), "end": end and str(end), "allow_gap": allow_gap}
+    with RunDisplay(console, first_stage="start") as display:
+        headless.run_dag("load_window", conf, settings, on_record=display.on_record)
+    return display
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """The warehouse that the settings name."""
+    return Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
+
+
+def _exit_code(error: LiftoffError) -> int:
+    if isinstance(error, Blocked):
+        return BLOCKED
+    return WRONG_USAGE if isinstance(error, WrongUsage) else FAILED
+
+
+def _current(settings: Settings) -> Release | None:
+    try:
+        return warehouse_of(settings).current()
+    except NoRelease:
+        return None
+
+
+def _read(release: Release) -> dict[str, Any]:
+    manifest = release.manifest
+    return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__ if name != "inputs"}
+
+
+def _print_table(rows: Sequence[dict[str, Any]], *, title: str | None = None) -> None:
+    """A table where it fits the terminal; else, as psql does, one value a line."""
+    if not rows:
+        console.print("No rows.")
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for name, value in rows[0].items():
+        table.add_column(name, justify="right" if _is_number(value) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    if Measurement.get(console, console.options.update(width=1_000), table).maximum <= console.width or _has_text(rows):
+        console.print(table)
+        return
+    width = max(map(len, rows[0]))
+    for row in rows:
+        console.print()
+        for name, value in row.items():
+            console.print(f"{name:<{width}} ", _cell(value))
+
+
+def _without_empty_columns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    filled = [name for name in rows[0] if any(row[name] not in {None, ""} for row in rows)]
+    return [{name: row[name] for name in filled} for row in rows]
+
+
+def _cell(value: Any) -> RenderableType:
+    match value:
+        case Text():
+            return value
+        case None:
+            return Text("null", "dim")
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        case int() | float():
+            return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+        case _:
+            return escape(str(value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _has_text(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether a column holds sentences, which a table can fold."""
+    return any(isinstance(value, str) and " " in value for row in rows for value in row.values())
+
+
+def _print_json(value: Any) -> None:
+    print(to_json(value, indent=1).decode())  # noqa: T201 - exactly these bytes: rich would wrap them
+
+
+def _period(release: Release) -> str:
+    return f"{release.manifest.launch_date} to {release.manifest.last_date}"
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:,.1f} MB"
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""What the DAG files share: tags, owner, retries, the window's form, and the tasks of a build."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any, ParamSpec, TypeVar
+
+from airflow.sdk import Asset, Param, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from liftoff import flow
+from liftoff.plan import NothingLanded, Window
+from storage.errors import Blocked, LiftoffError, WrongUsage
+from storage.settings import load_settings
+from storage.warehouse import Overtaken, now
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RAW_EVENTS = Asset("raw_events", uri="liftoff://lake/raw/events", group="raw")
+MARTS = Asset("marts", uri="liftoff://warehouse/current", group="marts")
+
+# A source that is late or a disk that is busy is usually fine again within half an hour: 2, 4 and 8 minutes, then
+# someone is told. What the gate refused is not retried at all: the same data would be refused again.
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "data-platform",
+    "retries": 3,
+    "retry_delay": timedelta(minutes=2),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=15),
+}
+
+
+class Tag(StrEnum):
+    """The words by which the UI filters DAGs. A DAG says what it does and how soon someone must look."""
+
+    INGEST = "ingest"
+    BUILD = "build"
+    REPAIR = "repair"
+    TIER_1 = "tier-1"  # readers notice within a day
+    TIER_2 = "tier-2"  # run by hand, by someone who is watching
+
+
+def window_params() -> dict[str, Param]:
+    """The two dates of a window as the UI's form shows them, both empty at first."""
+    form = {"type": ["null", "string"], "format": "date"}
+    return {
+        "start": Param(None, title="First day", description="Landing day to start with. Empty: launch day.", **form),
+        "end": Param(None, title="Last day", description="Landing day to end with. Empty: yesterday.", **form),
+    }
+
+
+def allow_gap_param() -> dict[str, Param]:
+    """Whether a build may publish although a day in between is missing."""
+    help_text = "Publish although a day is missing: its metrics are NULL, and the release says so."
+    return {"allow_gap": Param(False, type="boolean", title="Allow gaps", description=help_text)}
+
+
+def window_of(context: Mapping[str, Any]) -> Window:
+    """The window of a run: the form wins, then the partition's day.
+
+    Raises:
+        AirflowFailException: neither is there.
+    """
+    start, end = context["params"].get("start"), context["params"].get("end")
+    if start or end:
+        first = date.fromisoformat(start) if start else load_settings().launch_date
+        return run_step(Window, first, date.fromisoformat(end) if end else _yesterday())
+    if key := context["dag_run"].partition_key:
+        return Window(date.fromisoformat(key), date.fromisoformat(key))
+    raise AirflowFailException(
+        "This run has neither a partition nor a window. Trigger it again and fill in first and last day in the form, "
+        "or use load_window, which also builds and publishes."
+    )
+
+
+def window_or_everything(context: Mapping[str, Any]) -> Window:
+    """The window of the form, or launch day to yesterday when the form is empty."""
+    params = context["params"]
+    if not params.get("start") and not params.get("end"):
+        return Window(load_settings().launch_date, _yesterday())
+    return window_of(context)
+
+
+def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a step of the flow, and tell Airflow which failures a retry cannot mend."""
+    try:
+        return step(*args, **kwargs)
+    except NothingLanded as error:
+        raise AirflowSkipException(str(error)) from None
+    except (Blocked, Overtaken, WrongUsage) as error:
+        flow.log.error("%s", error, extra={"error": error})
+        raise AirflowFailException(str(error)) from None
+    except LiftoffError as error:
+        flow.log.error("%s", error, extra={"error": error})
+        raise
+
+
+@task(doc_md="Decides which days to restate, and copies the current release to a candidate.")
+def prepare(**context: Any) -> str:
+    """First task of a build."""
+    candidate_id = run_step(flow.prepare, allow_gap=context["params"]["allow_gap"])
+    if candidate_id is None:
+        raise AirflowSkipException("Nothing to build: the current release already holds all that has landed.")
+    return candidate_id
+
+
+@task(doc_md="Runs the dbt models, with their tests, on the candidate.")
+def transform(candidate_id: str) -> str:
+    """Second task of a build."""
+    run_step(flow.transform, candidate_id)
+    return candidate_id
+
+
+@task(doc_md="Checks the candidate's marts against their contracts. What was not evaluated did not pass.")
+def audit(candidate_id: str) -> str:
+    """Third task of a build."""
+    run_step(flow.audit, candidate_id)
+    return candidate_id
+
+
+@task(outlets=[MARTS], doc_md="Makes the candidate the release that readers see, in one step.")
+def publish(candidate_id: str) -> str:
+    """Last task of a build."""
+    return run_step(flow.publish, candidate_id)
+
+
+def build() -> tuple[Any, Any]:
+    """The four tasks of a build, one after another. Returns the first and the last."""
+    first = prepare()
+    last = publish(audit(transform(first)))
+    return first, last
+
+
+def _yesterday() -> date:
+    return now().date() - timedelta(days=1)

@@ -1,0 +1,213 @@
+"""The demo: a launch is simulated, loaded and published, compared with the truth, damaged and repaired."""
+
+import shutil
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from liftoff import looks
+from liftoff.cli import console, exit_on_error, run_window, simulate_days, warehouse_of
+from liftoff.display import RunDisplay
+from simulator.verdict import Verdict, compare
+from storage.engine import connect
+from storage.errors import Blocked, LiftoffError, WrongUsage
+from storage.settings import Settings, load_settings
+from storage.warehouse import Release
+
+DAYS = 60
+WIDTH = 96
+
+
+def main() -> None:
+    """Tell the story. The data folder is the demo's own; one that holds anything else is left alone."""
+    with exit_on_error():
+        settings = load_settings()
+        first, last = settings.launch_date, settings.launch_date + timedelta(days=DAYS - 1)
+        _take_folder(settings)
+        _say(
+            "Liftoff: the launch of a streaming product",
+            f"Its clients log what people do; {DAYS} days of these logs are simulated here, with late, repeated, "
+            "broken and lost events, and with the truth written down beside them.",
+        )
+        simulate_days(settings, first, last)
+
+        _say(
+            "Load, build, audit, publish",
+            "One run of the DAG load_window. What passes its contract lands in the lake, dbt builds the marts on a "
+            "copy, Soda checks them, and only then do readers see the new release.",
+        )
+        display = run_window(settings, first, last)
+        release = _current(settings)
+        _show_load(settings, release, display)
+        _show_numbers(settings, release)
+
+        next_day = last + timedelta(days=1)
+        _say(
+            f"{next_day}: the day arrives damaged",
+            "A broken Android build logs every event without its user, and the second half of the day is missing.",
+        )
+        simulate_days(settings, next_day, next_day, damaged=True)
+        _expect_block(settings, next_day)
+
+        _say(f"{next_day}: the repaired day arrives", "The same command again. Nothing has to be cleaned up first.")
+        simulate_days(settings, next_day, next_day)
+        run_window(settings, next_day, next_day)
+        release = _current(settings)
+        console.print(f"\nReaders see release [bold]{release.id}[/], which ends on {release.manifest.last_date}.")
+        _show_verdict(compare(release.database, _truth(settings, "knowable")))
+        _show_next(settings)
+
+
+def _take_folder(settings: Settings) -> None:
+    mark = settings.data_dir / ".made-by-demo"
+    if settings.data_dir.exists() and any(settings.data_dir.iterdir()):
+        if not mark.exists():
+            raise WrongUsage(
+                f"{settings.data_dir} holds data that the demo did not make. Move it away, or give the demo a folder "
+                "of its own: LIFTOFF_DATA_DIR=demo make demo"
+            )
+        shutil.rmtree(settings.data_dir)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def _say(title: str, text: str) -> None:
+    console.print()
+    console.print(Rule(f"[bold]{title}", align="left", style="dim"))
+    console.print(text, width=min(console.width, WIDTH))
+    console.print()
+
+
+def _show_load(settings: Settings, release: Release, display: RunDisplay) -> None:
+    (counts,) = looks.recent(settings)["landed"]
+    share = f"{counts['quarantined'] / counts['read']:.2%}"
+    console.print(
+        f"\n{counts['read']:,} lines read: {counts['accepted']:,} accepted, {counts['duplicates']:,} repeated, "
+        f"{counts['quarantined']:,} ({share}) set aside with their reason. None is unaccounted for.\n"
+        f"Release [bold]{release.id}[/] is published: {display.total:.0f} s, {display.seconds['start']:.0f} of them "
+        "for Airflow to start.",
+        width=min(console.width, WIDTH),
+    )
+
+
+def _show_numbers(settings: Settings, release: Release) -> None:
+    _say(
+        "The numbers beside the truth",
+        "knowable: what the delivered logs can tell at best. happened: what really happened. Published must equal "
+        "knowable; the difference between the two is the price of lost and late events.",
+    )
+    table = Table(box=None, header_style="bold", padding=(0, 3, 0, 0))
+    table.add_column("metric")
+    for side in ("published", "knowable", "happened"):
+        table.add_column(side, justify="right")
+    for title, values in _headlines(settings, release).items():
+        table.add_row(title, *values)
+    console.print(table)
+    _show_verdict(compare(release.database, _truth(settings, "knowable")))
+
+
+def _retained(day_number: int) -> tuple[str, str, str]:
+    sql = "select sum(retained_users) / sum(cohort_users) from {} where {} and retained_users is not null"
+    return (
+        sql.format("mart_retention_cohort", f"cohort_grain = 'day' and period_number = {day_number}"),
+        sql.format("'{truth}/retention_daily.parquet'", f"day_number = {day_number}"),
+        "{:.2%}",
+    )
+
+
+# Each metric once for a release and once for the truth's files: two ways to the same number, on purpose.
+HEADLINES = {
+    "sign-ups": (
+        "select sum(cohort_users) from mart_retention_cohort where cohort_grain = 'day' and period_number = 0",
+        "select sum(cohort_users) from '{truth}/retention_daily.parquet' where day_number = 0",
+        "{:,.0f}",
+    ),
+    "active users, mean of the last 7 days": (
+        "select avg(active_users) from mart_active_users_daily where activity_date > date '{last}' - 7",
+        "select avg(active_users) from '{truth}/active_users_daily.parquet' where activity_date > date '{last}' - 7",
+        "{:,.1f}",
+    ),
+    **{f"day-{number} retention, all cohorts old enough": _retained(number) for number in (1, 7, 28)},
+    "sessions": (
+        "select count(*) from fct_session where session_date <= date '{last}'",
+        "select sum(session_count) from '{truth}/sessions_daily.parquet'",
+        "{:,.0f}",
+    ),
+    "crash-free sessions": (
+        "select avg(is_crash_free::int) from fct_session where session_date <= date '{last}'",
+        "select sum(crash_free_session_count) / sum(started_session_count) from '{truth}/sessions_daily.parquet'",
+        "{:.2%}",
+    ),
+}
+
+
+def _headlines(settings: Settings, release: Release) -> dict[str, list[str]]:
+    last = release.manifest.last_date
+    rows = {}
+    with connect(settings, release.database, read_only=True) as connection:
+        for title, (published, truth, form) in HEADLINES.items():
+            questions = [
+                published.format(last=last),
+                *(truth.format(last=last, truth=_truth(settings, side)) for side in ("knowable", "happened")),
+            ]
+            rows[title] = [form.format(connection.execute(sql).fetchall()[0][0]) for sql in questions]
+    return rows
+
+
+def _show_verdict(verdicts: list[Verdict]) -> None:
+    compared = sum(verdict.compared for verdict in verdicts)
+    wrong = [verdict for verdict in verdicts if len(verdict.differences)]
+    if not wrong:
+        console.print(f"\n[green]✓[/] All {compared:,} published values equal what can be known.")
+        return
+    for verdict in wrong:
+        console.print(f"[red]✗[/] {verdict.name}: {len(verdict.differences)} of {verdict.compared} values differ")
+        console.print(verdict.differences.head(5).to_string(index=False))
+    raise LiftoffError("Published numbers differ from the truth: this is a bug. Please report it with the rows above.")
+
+
+def _expect_block(settings: Settings, day: date) -> None:
+    before = _current(settings)
+    try:
+        run_window(settings, day, day)
+    except Blocked as error:
+        console.print()
+        console.print(Panel(Text(str(error)), title="Blocked", border_style="red", title_align="left"))
+    else:
+        raise LiftoffError("The gate let a damaged day pass: this is a bug. Please report it.")
+    if _current(settings).id != before.id:
+        raise LiftoffError("The release changed although the gate blocked: this is a bug. Please report it.")
+
+
+def _show_next(settings: Settings) -> None:
+    run = Path(sys.executable).with_name("liftoff")
+    short = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
+    commands = {
+        f"{short} status": "what readers see, what landed, what was blocked",
+        f'{short} query "from mart_active_users_daily"': "ask the release",
+        f"{short} quarantine list": "the lines that were set aside, and why",
+        f"{short} rollback": "show readers the release before this one",
+    }
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
+    for command, meaning in commands.items():
+        table.add_row(Text(command, "cyan"), meaning)
+    _say("What to look at next", f"All data is in {settings.data_dir}.")
+    console.print(Group(table, Text("\nWhy it is built this way: docs/problem.md and docs/decisions/")))
+
+
+def _current(settings: Settings) -> Release:
+    return warehouse_of(settings).current()
+
+
+def _truth(settings: Settings, side: str) -> Path:
+    return settings.events_dir.parent / "truth" / side
+
+
+if __name__ == "__main__":
+    main()

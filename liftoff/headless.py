@@ -1,0 +1,136 @@
+"""Run the real DAGs in this process: no scheduler, no server, a private Airflow database that is thrown away.
+
+Each run gets its own copy of an empty, migrated SQLite database, so runs beside each other share nothing but the lake
+and the warehouse, which are made for that. What a run did is kept there, not in Airflow's history.
+"""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from storage.errors import LiftoffError
+from storage.files import replace
+from storage.settings import PROJECT_DIR, Settings
+from storage.warehouse import now
+
+
+class RunFailed(LiftoffError):
+    """A DAG run failed for a reason that is not one of ours; the log has the traceback."""
+
+
+def run_dag(
+    dag_id: str, conf: Mapping[str, Any], settings: Settings, *, on_record: Callable[[logging.LogRecord], None]
+) -> Path:
+    """Run `dag_id` with the form filled in as `conf`, and wait for it.
+
+    Args:
+        dag_id: a DAG of `dags/`.
+        conf: its params.
+        settings: where data lives.
+        on_record: gets each log record of the flow, as progress.
+
+    Returns:
+        The file that holds Airflow's own output.
+
+    Raises:
+        LiftoffError: the error that stopped the run, as the flow raised it.
+        RunFailed: anything else went wrong; names the log.
+    """
+    log_file = settings.data_dir / "logs" / f"{dag_id}-{now():%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    errors: list[LiftoffError] = []
+
+    def listen(record: logging.LogRecord) -> None:
+        if error := getattr(record, "error", None):
+            errors.append(error)
+        on_record(record)
+
+    with tempfile.TemporaryDirectory(prefix="liftoff-airflow-") as home, _output_to(log_file), _listening(listen):
+        _configure(Path(home), settings)
+        state = _run(dag_id, conf)
+    if errors:
+        raise errors[-1]
+    if state != "success":
+        raise RunFailed(f"{dag_id} ended as {state}. The traceback is in {log_file}.")
+    return log_file
+
+
+def _configure(home: Path, settings: Settings) -> None:
+    """Point Airflow at our DAGs and a private database. It reads its environment when it is first imported."""
+    os.environ |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_DIR / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    from airflow import __version__
+    from airflow import settings as airflow_settings
+
+    template = settings.data_dir / "airflow" / f"empty-{__version__}.db"
+    if not template.exists():
+        from airflow.utils.db import initdb
+
+        initdb()
+        airflow_settings.dispose_orm()
+        copy = template.with_name(f".{template.name}.{os.getpid()}")
+        template.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(home / "airflow.db", copy)
+        replace(copy, template)
+        airflow_settings.configure_orm()
+    else:
+        shutil.copyfile(template, home / "airflow.db")
+
+
+def _run(dag_id: str, conf: Mapping[str, Any]) -> str:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(PROJECT_DIR / "dags")
+    if bag.import_errors:
+        reasons = (f"{path}: {text.strip().splitlines()[-1]}" for path, text in bag.import_errors.items())
+        raise RunFailed("DAG files cannot be imported.\n" + "\n".join(reasons))
+    dag_run = bag.dags[dag_id].test(run_conf=dict(conf), logical_date=now())
+    return str(dag_run.state)
+
+
+@contextmanager
+def _output_to(log_file: Path) -> Iterator[None]:
+    """Send all that this process prints, libraries written in C included, to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with log_file.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, descriptor in enumerate(kept, start=1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+
+
+@contextmanager
+def _listening(listen: Callable[[logging.LogRecord], None]) -> Iterator[None]:
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            listen(record)
+
+    handler = Handler()
+    logger = logging.getLogger("liftoff")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

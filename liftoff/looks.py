@@ -1,0 +1,89 @@
+"""Looks at what runs left behind, as rows: what landed, what was refused, what was built."""
+
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from storage import meta
+from storage.engine import connect
+from storage.settings import Settings
+
+Rows = list[dict[str, Any]]
+
+BUILDS = """
+    select
+        build_id as build, status, round(seconds, 1) as seconds, last_date,
+        len(restated_dates) as restated, split_part(reason, chr(10), 1) as reason
+    from meta.build
+    order by started_at desc
+    limit 5
+"""
+NOT_ACCEPTED = """
+    select day, status, started_at as at, split_part(reason, chr(10), 1) as reason
+    from (
+        from meta.ingest
+        qualify row_number() over (partition by source, "table", day order by started_at desc) = 1
+    )
+    where status <> 'accepted'
+    order by day
+"""
+LANDED = """
+    select
+        case when source = "table" then source else source || '.' || "table" end as source,
+        min(day) as first_day, max(day) as last_day,
+        sum("read")::bigint as "read", sum(accepted)::bigint as accepted,
+        sum(quarantined)::bigint as quarantined, sum(duplicates)::bigint as duplicates
+    from (
+        from meta.ingest
+        where status = 'accepted'
+        qualify row_number() over (partition by source, "table", day order by started_at desc) = 1
+    )
+    group by all
+    order by all
+"""
+# Bytes that a terminal cannot show are shown as dots.
+REFUSED = """
+    create temporary table refused as
+    select
+        dt as day, file, line, reason, detail,
+        left(regexp_replace(coalesce(try(decode(raw)), raw::varchar), '[^ -~]', '·', 'g'), 76) as raw
+    from read_parquet($files, hive_partitioning = true, union_by_name = true)
+    where $reason is null or reason = $reason
+"""
+
+
+def recent(settings: Settings) -> dict[str, Rows]:
+    """What happened, by title: `builds` (the last 5), `days not accepted` (at their last attempt), `landed`."""
+    with connect(settings) as connection:
+        meta.load(connection, settings.lake_dir)
+        return {
+            "builds": ask(connection, BUILDS),
+            "days not accepted": ask(connection, NOT_ACCEPTED),
+            "landed": ask(connection, LANDED),
+        }
+
+
+def refused(settings: Settings, day: date | None, reason: str | None, limit: int) -> tuple[Rows, Rows]:
+    """Records in quarantine: counts by reason, and at most `limit` of the records, the raw line shortened to 76."""
+    pattern = f"*/*/dt={day or '*'}/*.parquet"
+    files = sorted(map(str, (settings.lake_dir / "quarantine").glob(pattern)))
+    if not files:
+        return [], []
+    with connect(settings) as connection:
+        connection.execute(REFUSED, {"files": files, "reason": reason})
+        return (
+            ask(connection, "select reason, count(*) as records from refused group by all order by 2 desc, 1"),
+            ask(connection, "from refused order by day, file, line limit $limit", {"limit": limit}),
+        )
+
+
+def ask(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None) -> Rows:
+    """The answer to one statement, a dict a row.
+
+    Raises:
+        duckdb.Error: the statement cannot be answered.
+    """
+    result = connection.execute(sql, parameters or {})
+    columns = [column[0] for column in result.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,140 @@
+"""Reading a contract for Soda strictly: whatever Soda would ignore is refused."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from quality.report import GateError
+
+CONTRACTS_DIR = Path(__file__).parent / "contracts"
+
+VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One declared check."""
+
+    path: str
+    """As Soda names its result: `columns.platform.checks.invalid`, `checks.failed_rows.hours_present`."""
+    kind: str
+    name: str
+    rule: str
+    """What must hold, as a sentence without its full stop."""
+    query: str | None
+    """Selects the rows that break the rule, variables filled in; None for checks that count for themselves."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One table's contract, variables filled in."""
+
+    table: str
+    columns: Mapping[str, str]
+    """Type by name, as DuckDB writes it."""
+    allow_extra_columns: bool
+    checks: tuple[Check, ...]
+    document: Mapping[str, Any]
+    """What Soda is given."""
+
+
+def read_contract(path: Path, variables: Mapping[str, str], soda_schema: Draft202012Validator) -> Contract:
+    """Read and check the contract at `path`; `${var.name}` becomes `variables[name]`, as it is.
+
+    Raises:
+        GateError: the file is not YAML, says something that `contract.schema.yml` or Soda's own schema does not
+            know, uses a variable that it does not declare, or declares one that it does not use or is not given.
+    """
+    try:
+        # refuses a repeated key, of which PyYAML would silently drop the first
+        declared = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (OSError, YAMLError) as error:
+        raise GateError(f"The contract {path} cannot be read: {error}. Mend the file.") from error
+    for schema in (_our_schema(), soda_schema):
+        if broken := best_match(schema.iter_errors(declared)):
+            place = "/".join(map(str, broken.absolute_path)) or "the top level"
+            raise GateError(f"The contract {path}: {_complaint(broken)}, at {place}. See contract.schema.yml.")
+    return _contract(path, _fill_in(path, declared, variables))
+
+
+@cache
+def _our_schema() -> Draft202012Validator:
+    return Draft202012Validator(yaml.safe_load((CONTRACTS_DIR / "contract.schema.yml").read_text(encoding="utf-8")))
+
+
+def _complaint(error: ValidationError) -> str:
+    """Our schema explains in a description what the validator's words leave open."""
+    own_words = error.schema.get("description") if isinstance(error.schema, dict) else None
+    return own_words if own_words and error.validator in {"contains", "oneOf"} else error.message
+
+
+def _fill_in(path: Path, declared: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """Soda leaves a variable that it does not know as it stands, and fills in environment variables: neither here."""
+    text = json.dumps(declared)
+    names, used = declared.get("variables", {}).keys(), set(VARIABLE.findall(text))
+    for wrong, complaint in (
+        (used - names, "uses but does not declare"),
+        (names - used, "declares but does not use"),
+        (names - variables.keys(), "was not given"),
+    ):
+        if wrong:
+            raise GateError(f"The contract {path} {complaint} the variable {', '.join(sorted(wrong))}.")
+    text = VARIABLE.sub(lambda match: json.dumps(variables[match[1]])[1:-1], text)
+    if "${" in text:
+        raise GateError(f"The contract {path} holds a ${{...}} that is not ${{var.name}}. Write it that way.")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def _contract(path: Path, document: Mapping[str, Any]) -> Contract:
+    checks = [
+        _column_check(column["name"], check) for column in document["columns"] for check in column.get("checks", ())
+    ]
+    checks += [_table_check(check) for check in document["checks"]]
+    table = document["dataset"].rpartition("/")[2]
+    if path.stem != table:
+        raise GateError(f"The contract {path} is about {table}: name the file after it.")
+    paths = [check.path for check in checks]
+    if repeated := {path for path in paths if paths.count(path) > 1}:
+        raise GateError(f"The contract {path} has {', '.join(sorted(repeated))} twice; give each its own qualifier.")
+    schema = next(check["schema"] for check in document["checks"] if "schema" in check)
+    return Contract(
+        table=table,
+        columns={column["name"]: column["data_type"] for column in document["columns"]},
+        allow_extra_columns=schema.get("allow_extra_columns", False),
+        checks=tuple(checks),
+        document={key: value for key, value in document.items() if key != "variables"},
+    )
+
+
+def _column_check(column: str, declared: Mapping[str, Any]) -> Check:
+    ((kind, words),) = declared.items()
+    rule = {
+        "missing": f"{column} is always there",
+        "duplicate": f"{column} is never repeated",
+        "invalid": f"{column} keeps to {words}",
+    }[kind]
+    return Check(f"columns.{column}.checks.{kind}", kind, f"{column}_{kind}", rule, query=None)
+
+
+def _table_check(declared: Mapping[str, Any]) -> Check:
+    ((kind, words),) = declared.items()
+    if kind in {"failed_rows", "metric"}:
+        query = words["query"] if kind == "failed_rows" else None
+        return Check(f"checks.{kind}.{words['qualifier']}", kind, words["qualifier"], words["name"], query)
+    rule = {
+        "schema": "Columns and types are those of the contract",
+        "row_count": "There are rows",
+        "duplicate": f"{', '.join(words['columns'])} are never repeated together" if kind == "duplicate" else "",
+    }[kind]
+    return Check(f"checks.{kind}", kind, kind, rule, query=None)

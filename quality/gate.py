@@ -1,0 +1,257 @@
+"""The gate: nothing is accepted or published that did not pass its contracts; what was not evaluated did not pass."""
+
+import dataclasses
+import hashlib
+import hmac
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from quality import soda
+from quality.contract import CONTRACTS_DIR, Check, Contract, read_contract
+from quality.event_window import prepare_event_audit
+from quality.report import CheckResult, GateError, Report
+from storage.engine import connect
+from storage.files import new_id
+from storage.settings import Settings
+
+__all__ = ["CheckResult", "GateError", "Report", "audit", "audit_events", "audit_marts"]
+
+PERSONAL = frozenset({"user_id", "device_id", "session_id", "session_key", "event_id", "playback_id", "email"})
+"""Columns whose values identify a person, a device or a visit: a report shows their keyed hashes instead."""
+
+SAMPLE_ROWS = 5
+
+
+def audit(
+    connection: duckdb.DuckDBPyConnection,
+    contracts: Sequence[Path],
+    *,
+    subject: str,
+    variables: Mapping[str, str],
+    salt: bytes,
+) -> Report:
+    """Judge the tables of `connection` by the contracts in those files.
+
+    `variables` fill the contracts' `${var.name}` as they are; `salt` is the key of the hashes in samples.
+
+    Raises:
+        GateError: there is nothing to judge by, a contract cannot be used, the connection has a second catalog, or
+            Soda failed.
+    """
+    started_at, clock = datetime.now(UTC), time.perf_counter()
+    if not contracts:
+        raise GateError("The gate was given no contract. Check the folder quality/contracts.")
+    _refuse_second_catalog(connection)
+    read = [read_contract(path, variables, soda.contract_schema()) for path in contracts]
+    try:
+        results = [
+            result
+            for contract, verification in zip(read, soda.verify(connection, read), strict=True)
+            for result in _results(connection, contract, verification, salt)
+        ]
+    except (duckdb.Error, ValueError) as error:
+        raise GateError(f"The gate could not judge {subject!r}: {error}") from error
+    return Report(new_id(), subject, started_at, time.perf_counter() - clock, tuple(results))
+
+
+def _refuse_second_catalog(connection: duckdb.DuckDBPyConnection) -> None:
+    """Soda's schema check looks a table up by schema and name only, so it may read another catalog's."""
+    names = connection.execute("select database_name from duckdb_databases() where not internal").fetchall()
+    if len(names) != 1:
+        raise GateError(
+            f"The gate needs a connection with one catalog, this one has {len(names)}: "
+            f"{', '.join(name for (name,) in names)}. Open the audited database alone."
+        )
+
+
+def _results(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, verification: soda.Verification, salt: bytes
+) -> list[CheckResult]:
+    """One result a declared check, whatever Soda returned, and one more for errors that no check shows."""
+    verdicts = verification.verdicts
+    if undeclared := verdicts.keys() - {check.path for check in contract.checks}:
+        raise GateError(f"Soda judged {', '.join(sorted(undeclared))} of {contract.table}, which nobody declared.")
+    results = [
+        _result(connection, contract, check, verdicts.get(check.path, soda.NO_VERDICT), salt)
+        for check in contract.checks
+    ]
+    if verification.errors:
+        message = "Soda could not evaluate all of it: " + "; ".join(verification.errors)
+        results.append(CheckResult(contract.table, "evaluation", "not_evaluated", None, "no errors", message))
+    return results
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, check: Check, verdict: soda.Verdict, salt: bytes
+) -> CheckResult:
+    result = CheckResult(contract.table, check.name, verdict.outcome, verdict.value, verdict.threshold, check.rule)
+    if check.kind == "schema" and (differences := _schema_differences(connection, contract)):
+        message = f"{check.rule}, but {'; '.join(differences)}"
+        return dataclasses.replace(result, outcome="failed", value=float(len(differences)), message=message)
+    if verdict.outcome == "passed":
+        return result
+    if verdict.outcome == "not_evaluated":
+        return dataclasses.replace(result, message=f"{check.rule}: could not be evaluated")
+    if check.query is None:
+        return dataclasses.replace(result, message=f"{check.rule}: found {verdict.value:g}, {verdict.threshold}")
+    return _with_rows(connection, result, check.query, salt)
+
+
+def _schema_differences(connection: duckdb.DuckDBPyConnection, contract: Contract) -> list[str]:
+    """Soda's own check takes decimal and bigint for one type: here types are the same or not."""
+    found = dict(
+        connection.execute(
+            "select column_name, data_type from duckdb_columns() where schema_name = 'main' and table_name = ?",
+            [contract.table],
+        ).fetchall()
+    )
+    differences = [
+        f"{name} is {found.get(name, 'missing')}" + (f", not {expected}" if name in found else "")
+        for name, expected in contract.columns.items()
+        if found.get(name) != expected
+    ]
+    if not contract.allow_extra_columns:
+        differences += [f"{name} is not in the contract" for name in found.keys() - contract.columns.keys()]
+    return differences
+
+
+def _with_rows(connection: duckdb.DuckDBPyConnection, result: CheckResult, query: str, salt: bytes) -> CheckResult:
+    """Add what Soda does not tell: some of the failing rows, and their days if the query returns a `dt`."""
+    count = result.value or 0
+    cursor = connection.execute(f"select * from (\n{query}\n) order by all limit {SAMPLE_ROWS}")
+    columns = [column[0] for column in cursor.description]
+    samples = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    days: list[date] = []
+    if "dt" in columns:
+        days = [day for (day,) in connection.execute(f"select distinct dt from (\n{query}\n) order by dt").fetchall()]
+        days = [] if None in days else days  # a failing row without a day may belong to any: then the check names none
+    if "problem" in columns:
+        said = [f"{row['dt']}: {row['problem']}" if "dt" in columns else row["problem"] for row in samples[:3]]
+        more = [f"and {count - 3:g} more"] if count > 3 else []
+        message = "; ".join(said + more)
+    else:
+        message = f"{result.message}: not so for {count:g} row{'' if count == 1 else 's'}"
+        message += f" on {_days_in_words(days)}" if days else ""
+    return dataclasses.replace(
+        result,
+        message=message,
+        days=tuple(days),
+        samples=tuple({name: _shown(name, value, salt) for name, value in row.items()} for row in samples),
+    )
+
+
+def _days_in_words(days: Iterable[date]) -> str:
+    """`2026-01-05 to 2026-01-07, 2026-01-09`"""
+    runs: list[list[date]] = []
+    for day in sorted(days):
+        if runs and (day - runs[-1][-1]).days == 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _shown(column: str, value: Any, salt: bytes) -> Any:
+    if value is None:
+        return None
+    if column in PERSONAL:
+        return hmac.new(salt, str(value).encode(), hashlib.sha256).hexdigest()[:12]
+    return value if isinstance(value, bool | int | float | date) else str(value)
+
+
+def audit_events(settings: Settings, landings: Mapping[date, Path], baseline: tuple[date, Path] | None) -> Report:
+    """Judge staged landings of events: `landings` maps each day to its data file, `baseline` is the last accepted one.
+
+    Days that fail are left out and the others judged again until no new day fails: else the second day of a broken
+    build would pass, because it is compared with the first. Every blocking result names its days: all of them, if the
+    check itself names none.
+
+    Raises:
+        GateError: as `audit`.
+    """
+    started_at, clock = datetime.now(UTC), time.perf_counter()
+    found: dict[str, CheckResult] = {}
+    remaining = dict(landings)
+    while remaining:
+        report = _audit_remaining(settings, remaining, baseline)
+        failed_days: set[date] = set()
+        for result in report.results:
+            days = result.days if result.days and remaining.keys() >= set(result.days) else tuple(remaining)
+            judged = dataclasses.replace(result, days=days) if result.blocks else result
+            found[result.name] = _merged(found.get(result.name), judged)
+            failed_days |= set(judged.days) if judged.blocks else set()
+        if not failed_days:
+            break
+        remaining = {day: path for day, path in remaining.items() if day not in failed_days}
+    subject = f"Landing of events {_days_in_words(landings.keys() - remaining.keys() or landings)}"
+    return Report(new_id(), subject, started_at, time.perf_counter() - clock, tuple(found.values()))
+
+
+def _audit_remaining(settings: Settings, landings: Mapping[date, Path], baseline: tuple[date, Path] | None) -> Report:
+    with connect(settings) as connection:
+        try:
+            prepare_event_audit(connection, landings, baseline)
+        except duckdb.Error as error:
+            raise GateError(f"The gate could not read what was staged: {error}") from error
+        contracts = [CONTRACTS_DIR / "raw" / "events.yml"]
+        return audit(connection, contracts, subject="Landing of events", variables={}, salt=settings.salt())
+
+
+def _merged(earlier: CheckResult | None, later: CheckResult) -> CheckResult:
+    """What blocked in an earlier round stays; later rounds only add days to it."""
+    if earlier is None or not earlier.blocks:
+        return later
+    if not later.blocks:
+        return earlier
+    return dataclasses.replace(
+        earlier,
+        value=(earlier.value or 0) + (later.value or 0),
+        message=f"{earlier.message}; {later.message}",
+        days=tuple(sorted({*earlier.days, *later.days})),
+        samples=(*earlier.samples, *later.samples)[:SAMPLE_ROWS],
+    )
+
+
+def audit_marts(
+    settings: Settings,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    last_date: date,
+    launch_date: date,
+    gap_dates: Sequence[date],
+    subject: str,
+) -> Report:
+    """Judge a candidate's marts: every table of schema `main` needs a contract, every contract a table.
+
+    Raises:
+        GateError: as `audit`.
+    """
+    contracts = sorted((CONTRACTS_DIR / "marts").glob("*.yml"))
+    variables = {
+        "last_date": str(last_date),
+        "launch_date": str(launch_date),
+        "gap_dates": "[" + ", ".join(f"'{day}'" for day in gap_dates) + "]",
+        "late_arrival_days": str(settings.late_arrival_days),
+        "active_definition": settings.active_definition,
+    }
+    report = audit(connection, contracts, subject=subject, variables=variables, salt=settings.salt())
+    unmatched = _unmatched(connection, {path.stem for path in contracts})
+    return dataclasses.replace(report, results=(*unmatched, *report.results))
+
+
+def _unmatched(connection: duckdb.DuckDBPyConnection, contracts: set[str]) -> list[CheckResult]:
+    """A mart that no contract speaks of was not audited, whatever the others say."""
+    rows = connection.execute("select table_name from information_schema.tables where table_schema = 'main'").fetchall()
+    tables = {name for (name,) in rows}
+    complaints = [
+        (name, f"{name} has no contract: write quality/contracts/marts/{name}.yml") for name in tables - contracts
+    ]
+    complaints += [(name, f"{name} is not in the database, but has a contract") for name in contracts - tables]
+    return [
+        CheckResult(name, "has_contract_and_table", "failed", None, "", message) for name, message in sorted(complaints)
+    ]

@@ -1,0 +1,1 @@
+"""The source systems of a made-up streaming product, and the truth about it. A fork deletes this folder."""

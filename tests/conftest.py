@@ -1,0 +1,19 @@
+"""Every test has a data folder of its own, and nothing of the developer's environment."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from storage.settings import Settings
+
+Settings.model_config["env_file"] = None
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh LIFTOFF_DATA_DIR, and no other setting."""
+    for name in [name for name in os.environ if name.startswith("LIFTOFF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LIFTOFF_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"

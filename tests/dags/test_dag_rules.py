@@ -1,0 +1,166 @@
+"""House rules for DAGs. Each message names the DAG and the remedy."""
+
+import ast
+from datetime import date, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from storage.settings import PROJECT_DIR
+
+DAG_FILES = sorted((PROJECT_DIR / "dags").glob("*.py"))
+DAG_IDS = {"build_marts", "ingest_events", "load_window"}
+
+
+def test_every_dag_is_loaded(dag_bag: Any) -> None:
+    assert set(dag_bag.dags) >= DAG_IDS, "the DAG folder did not load: check dags_folder in conftest"
+    assert len(DAG_FILES) == len(dag_bag.dags), "one file, one DAG, and the file is named after it"
+    assert {path.stem for path in DAG_FILES} == set(dag_bag.dags)
+
+
+def test_every_dag_says_who_owns_it_and_what_it_does(dag_bag: Any) -> None:
+    for dag in dag_bag.dags.values():
+        assert dag.owner not in {"", "airflow"}, f"{dag.dag_id}: pass default_args=DEFAULT_ARGS"
+        assert dag.description, f"{dag.dag_id}: add a description, the UI shows it in the list"
+
+
+def test_every_dag_has_triage_notes(dag_bag: Any) -> None:
+    for dag in dag_bag.dags.values():
+        text = dag.doc_md or ""
+        assert "**Triage**" in text, f"{dag.dag_id}: add a 'Triage' section to the module's docstring"
+        assert "not to worry" in text, f"{dag.dag_id}: the triage notes must also say when not to worry"
+
+
+def test_tags_are_words_of_the_enum(dag_bag: Any) -> None:
+    from liftoff.dag_parts import Tag
+
+    tiers = {Tag.TIER_1, Tag.TIER_2}
+    for dag in dag_bag.dags.values():
+        assert dag.tags, f"{dag.dag_id}: add tags from liftoff.dag_parts.Tag"
+        assert dag.tags <= set(Tag), f"{dag.dag_id}: {dag.tags - set(Tag)} are no tags of liftoff.dag_parts.Tag"
+        assert len(dag.tags & tiers) == 1, f"{dag.dag_id}: exactly one tier says how soon someone must look"
+
+
+def test_no_dag_catches_up_or_overlaps_itself(dag_bag: Any) -> None:
+    for dag in dag_bag.dags.values():
+        assert dag.catchup is False, f"{dag.dag_id}: set catchup=False; load_window loads the past"
+        assert dag.max_active_runs == 1, f"{dag.dag_id}: set max_active_runs=1; the warehouse has one writer"
+
+
+def test_every_task_retries_with_growing_delays(dag_bag: Any) -> None:
+    tasks = [task for dag in dag_bag.dags.values() for task in dag.tasks]
+    assert len(tasks) >= 10
+    for task in tasks:
+        assert task.retries >= 2, f"{task.dag_id}.{task.task_id}: pass default_args=DEFAULT_ARGS"
+        assert task.retry_exponential_backoff, f"{task.dag_id}.{task.task_id}: delays must grow"
+        assert task.max_retry_delay <= timedelta(minutes=15), f"{task.dag_id}.{task.task_id}: someone must be told"
+
+
+def test_every_param_has_a_title_and_help_for_the_form(dag_bag: Any) -> None:
+    params = [(dag.dag_id, name, dag.params.get_param(name)) for dag in dag_bag.dags.values() for name in dag.params]
+    assert len(params) >= 6
+    for dag_id, name, param in params:
+        assert param.schema.get("title"), f"{dag_id}: param {name} needs a title"
+        assert param.description, f"{dag_id}: param {name} needs a description, which the form shows as help"
+
+
+def test_the_dates_of_a_window_are_optional_and_empty(dag_bag: Any) -> None:
+    for dag_id in ("ingest_events", "load_window"):
+        for name in ("start", "end"):
+            param = dag_bag.dags[dag_id].params.get_param(name)
+            assert param.value is None
+            assert "null" in param.schema["type"], f"{dag_id}: {name} must be nullable, or the form demands it"
+
+
+def test_only_the_partitioned_ingest_emits_the_raw_asset(dag_bag: Any) -> None:
+    emitting = {
+        dag.dag_id
+        for dag in dag_bag.dags.values()
+        for task in dag.tasks
+        for asset in task.outlets
+        if asset.name == "raw_events"
+    }
+    assert emitting == {"ingest_events"}, "load_window must emit none, or it also starts build_marts"
+    publishing = {
+        (dag.dag_id, task.task_id)
+        for dag in dag_bag.dags.values()
+        for task in dag.tasks
+        for asset in task.outlets
+        if asset.name == "marts"
+    }
+    assert publishing == {("build_marts", "publish"), ("load_window", "publish")}
+
+
+def test_a_build_is_four_visible_steps(dag_bag: Any) -> None:
+    assert [task.task_id for task in dag_bag.dags["build_marts"].topological_sort()] == [
+        "prepare",
+        "transform",
+        "audit",
+        "publish",
+    ]
+    assert next(iter(dag_bag.dags["load_window"].topological_sort())).task_id == "land"
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
+def test_dag_files_only_declare(path: Any) -> None:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), f"{path.name}: the docstring is what the UI shows"
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    allowed = {"typing", "airflow.sdk", "liftoff", "liftoff.dag_parts"}
+    assert modules <= allowed, f"{path.name} imports {modules - allowed}: put the logic into liftoff/flow.py"
+    assert len(path.read_text().splitlines()) < 60, f"{path.name}: a DAG file fits on a screen"
+
+
+def context(start: str | None = None, end: str | None = None, key: str | None = None) -> dict[str, Any]:
+    return {"params": {"start": start, "end": end}, "dag_run": SimpleNamespace(partition_key=key)}
+
+
+def test_the_form_wins_over_the_partition() -> None:
+    from liftoff.dag_parts import window_of
+
+    found = window_of(context("2026-01-07", "2026-01-09", key="2026-02-01"))
+    assert (found.start, found.end) == (date(2026, 1, 7), date(2026, 1, 9))
+
+
+def test_a_partition_is_one_day() -> None:
+    from liftoff.dag_parts import window_of
+
+    found = window_of(context(key="2026-02-01"))
+    assert found.days == [date(2026, 2, 1)]
+
+
+def test_a_run_with_neither_is_refused_and_told_about_the_form() -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from liftoff.dag_parts import window_of
+
+    with pytest.raises(AirflowFailException, match="form"):
+        window_of(context())
+
+
+def test_an_empty_form_means_launch_day_to_yesterday() -> None:
+    from liftoff.dag_parts import window_or_everything
+    from storage.warehouse import now
+
+    found = window_or_everything(context())
+    assert (found.start, found.end) == (date(2026, 1, 5), now().date() - timedelta(days=1))
+
+
+def test_what_a_retry_cannot_mend_is_not_retried() -> None:
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from liftoff.dag_parts import run_step
+    from liftoff.plan import NothingLanded
+    from storage.errors import Blocked, LiftoffError
+
+    def stop(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(AirflowFailException, match="half the day"):
+        run_step(stop, Blocked("half the day is missing"))
+    with pytest.raises(AirflowSkipException, match="load_window"):
+        run_step(stop, NothingLanded("run load_window first"))
+    with pytest.raises(LiftoffError, match="growing"):
+        run_step(stop, LiftoffError("a file is still growing"))

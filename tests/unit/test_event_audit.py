@@ -1,0 +1,232 @@
+"""The raw contract of events: each of its checks seen red, and a window of good days seen green."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import duckdb
+import pytest
+
+from contracts import load_event_contracts
+from quality import gate, soda
+from quality.event_window import TYPES
+from quality.gate import GateError, Report
+from storage.settings import Settings, load_settings
+
+FIRST = date(2026, 1, 5)
+DAYS = [FIRST + timedelta(days) for days in range(4)]
+
+ONE = "event_id like 'tv-23-2-%'"  # an event of each day
+MANY_DAYS_LATER = "if(event_id like 'tv-1-%', received_at + interval 5 day, received_at)"
+
+# 120 events a platform and day, 30 of them without user_id, 5 an hour.
+PROPERTIES = load_event_contracts().properties
+GOOD_DAY = f"""
+    select
+        platform || '-' || hour || '-' || n || '-' || $day as event_id,
+        'app_start' as event_name, 1::bigint as schema_version,
+        received_at as occurred_at, received_at as sent_at, received_at,
+        if(hour % 4 = 0, null, 'u' || n) as user_id, 'd' || n as device_id, 's' || hour as session_id, platform,
+        null::varchar as device_model, null::varchar as os_version, '1.0.0' as app_version, 'NA' as country_code,
+        {", ".join(f"null::{TYPES[kind]} as {name}" for name, kind in PROPERTIES.items())},
+        received_at as event_at
+    from (
+        select hour, n, platform, cast($day as date) + to_hours(hour) + to_minutes(n) as received_at
+        from range(24) as hours(hour), range(5) as numbers(n),
+            (values ('android'), ('ios'), ('tv'), ('web')) as p(platform)
+    )
+"""
+
+
+def write_landing(folder: Path, day: date, change: str = "from good", name: str = "data.parquet") -> Path:
+    """Write a landing: a good day, changed by a SELECT that finds it as `good`."""
+    path = folder / str(day) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"create table good as {GOOD_DAY}", {"day": str(day)})
+        connection.sql(change).write_parquet(str(path))
+    return path
+
+
+@pytest.fixture
+def land(tmp_path: Path) -> Callable[..., Path]:
+    return partial(write_landing, tmp_path)
+
+
+def audit(landings: Mapping[date, Path], baseline: tuple[date, Path] | None = None) -> Report:
+    return gate.audit_events(load_settings(), landings, baseline)
+
+
+def failures(report: Report) -> dict[str, set[date]]:
+    """Days by check, of those that block."""
+    return {result.name: set(result.days) for result in report.failures}
+
+
+def test_a_window_of_good_days_passes_in_one_run(land: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    verify = Mock(side_effect=soda.verify)
+    monkeypatch.setattr(soda, "verify", verify)
+    report = audit({day: land(day) for day in DAYS})
+    assert report.passed, report.text()
+    verify.assert_called_once()
+    assert report.subject == "Landing of events 2026-01-05 to 2026-01-08"
+
+
+# What each check is there for, and what it says of it.
+DAMAGES = [
+    (
+        "hours_present",
+        "from good where hour(received_at) < 12",
+        "12 of 24 hours have rows (hours 12 to 23 are missing)",
+    ),
+    (
+        "hours_present",
+        "from good where hour(received_at) not in (3, 9)",
+        "22 of 24 hours have rows (hours 3, 9 are missing)",
+    ),
+    ("hours_present", "from good where hour(received_at) <> 0", "23 of 24 hours have rows (hour 0 is missing)"),
+    ("days_present", "from good where false", "no events"),
+    ("received_on_its_day", f"select * replace ({MANY_DAYS_LATER} as received_at) from good", "not so for"),
+    ("received_on_its_day", f"select * replace (if({ONE}, null, received_at) as received_at) from good", "not so for"),
+    (
+        "event_id_unique",
+        f"from good union all from good where {ONE}",
+        "An event_id occurs once a day: not so for 1 row",
+    ),
+    *(
+        ("required_fields", f"select * replace (if({ONE}, null, {field}) as {field}) from good", "is always there")
+        for field in ("event_id", "event_name", "device_id", "session_id", "platform", "received_at", "event_at")
+    ),
+    (
+        "null_user_share",
+        "select * replace (if(platform = 'tv', null, user_id) as user_id) from good",
+        "events without user_id rose on tv (25% to 100%) since",
+    ),
+]
+DAMAGED_DAYS = [FIRST + timedelta(2 * number + 1) for number in range(len(DAMAGES))]
+
+
+@pytest.fixture(scope="module")
+def damaged_window(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The audit of a window in which each second day has one damage."""
+    folder = tmp_path_factory.mktemp("damaged")
+    changes = {day: change for day, (_, change, _) in zip(DAMAGED_DAYS, DAMAGES, strict=True)}
+    days = [FIRST + timedelta(number) for number in range(2 * len(DAMAGES))]
+    landings = {day: write_landing(folder, day, changes.get(day, "from good")) for day in days}
+    return gate.audit_events(Settings(data_dir=folder), landings, None)
+
+
+@pytest.mark.parametrize("number", range(len(DAMAGES)), ids=[f"{check} {n}" for n, (check, _, _) in enumerate(DAMAGES)])
+def test_a_bad_day_is_named_by_the_check_that_is_there_for_it(number: int, damaged_window: Report) -> None:
+    check, _, message = DAMAGES[number]
+    (result,) = (result for result in damaged_window.failures if result.name == check)
+    assert DAMAGED_DAYS[number] in result.days
+    assert message in result.message
+
+
+def test_the_good_days_between_bad_ones_pass(damaged_window: Report) -> None:
+    assert damaged_window.failed_days == set(DAMAGED_DAYS)
+    for check in failures(damaged_window):
+        assert check in {check for check, _, _ in DAMAGES}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("select * exclude (phase) from good", "phase should be VARCHAR and is missing"),
+        (
+            "select * replace (7::integer as watched_seconds) from good",
+            "watched_seconds should be DOUBLE and is INTEGER",
+        ),
+    ],
+)
+def test_a_property_that_is_not_landed_as_promised_fails_all_days(
+    change: str, message: str, land: Callable[..., Path]
+) -> None:
+    report = audit({day: land(day, change) for day in DAYS[:2]})
+    assert failures(report) == {"columns_as_promised": set(DAYS[:2])}
+    assert message in report.text()
+
+
+def test_a_check_that_names_no_day_fails_all_days(land: Callable[..., Path]) -> None:
+    landings = {DAYS[0]: land(DAYS[0]), DAYS[1]: land(DAYS[1], "select * replace (1.5 as schema_version) from good")}
+    assert failures(audit(landings))["schema"] == set(DAYS[:2])
+
+
+def test_a_window_without_any_event_fails(land: Callable[..., Path]) -> None:
+    report = audit({DAYS[0]: land(DAYS[0], "from good where false")})
+    assert failures(report).keys() == {"row_count", "days_present", "hours_present"}
+    assert report.failed_days == {DAYS[0]}
+
+
+# Shares of 120 events a platform: 30 without user_id are 25%.
+@pytest.mark.parametrize(("without_user", "passes"), [(0, True), (30, True), (54, True), (55, False), (120, False)])
+def test_the_share_without_user_may_rise_by_20_points_over_the_accepted_day(
+    without_user: int,
+    passes: bool,  # noqa: FBT001 - pytest passes it by name
+    land: Callable[..., Path],
+) -> None:
+    change = f"""
+        select * replace (if(row_number() over (partition by platform order by event_id) <= {without_user}, null, 'u')
+        as user_id) from good
+    """
+    report = audit({DAYS[1]: land(DAYS[1], change)}, baseline=(DAYS[0], land(DAYS[0])))
+    assert failures(report) == ({} if passes else {"null_user_share": {DAYS[1]}})
+    assert not report.warnings
+
+
+def test_a_broken_build_that_lasts_does_not_pass_on_its_second_day(land: Callable[..., Path]) -> None:
+    broken = "select * replace (null::varchar as user_id) from good"
+    landings = {day: land(day, broken if day in DAYS[1:3] else "from good") for day in DAYS}
+    report = audit(landings)
+    assert failures(report) == {"null_user_share": set(DAYS[1:3])}
+    (result,) = report.failures
+    assert "2026-01-06: events without user_id rose on android (25% to 100%)" in result.message
+    assert "2026-01-07: events without user_id rose on android (25% to 100%)" in result.message
+
+
+def test_a_platform_with_too_few_events_is_left_out_and_counted(land: Callable[..., Path]) -> None:
+    few = "select * replace (null::varchar as user_id) from good where platform <> 'tv' or hour(received_at) < 19"
+    change = few.replace("null::varchar", "if(platform = 'tv', null, user_id)")
+    report = audit({DAYS[1]: land(DAYS[1], change)}, baseline=(DAYS[0], land(DAYS[0])))
+    assert report.passed, report.text()
+    assert [result.message for result in report.warnings] == [
+        "2026-01-06: tv not compared: fewer than 100 events on this day or on 2026-01-05"
+    ]
+
+
+def test_a_first_day_ever_says_cold_start(land: Callable[..., Path]) -> None:
+    report = audit({day: land(day) for day in DAYS[:2]})
+    (warning,) = report.warnings
+    assert (warning.name, warning.outcome, warning.days) == ("cold_start", "warned", (DAYS[0],))
+    assert warning.message == "2026-01-05: android, ios, tv, web not compared: no accepted day before it (cold_start)"
+
+
+def test_a_platform_that_is_new_is_left_out_and_counted(land: Callable[..., Path]) -> None:
+    without_tv = land(DAYS[0], "from good where platform <> 'tv'")
+    (warning,) = audit({DAYS[1]: land(DAYS[1])}, baseline=(DAYS[0], without_tv)).warnings
+    assert warning.message.startswith("2026-01-06: tv not compared")
+
+
+def test_a_file_that_cannot_be_read_is_an_error_and_no_pass(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    path.write_bytes(b"not parquet")
+    with pytest.raises(GateError, match="could not read what was staged"):
+        audit({DAYS[0]: path})
+
+
+def test_paths_may_hold_quotes(land: Callable[..., Path]) -> None:
+    report = audit({DAYS[0]: land(DAYS[0], name="o'clock.parquet")})
+    assert report.passed, report.text()
+
+
+def test_sample_rows_hide_who_it_was(land: Callable[..., Path]) -> None:
+    path = land(DAYS[0], "select * replace (if(event_id like 'tv-23-2-%', null, event_name) as event_name) from good")
+    (result,) = audit({DAYS[0]: path}).failures
+    (row,) = result.samples
+    assert row["dt"] == DAYS[0]
+    shown: dict[str, Any] = {name: row[name] for name in ("event_id", "device_id", "session_id")}
+    assert not set(shown.values()) & {"tv-23-2-" + str(DAYS[0]), "d2", "s23"}
+    assert {len(value) for value in shown.values()} == {12}

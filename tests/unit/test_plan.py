@@ -1,0 +1,119 @@
+"""Which days a build restates."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from liftoff.plan import BuildPlan, DayMissing, NothingLanded, describe_days, plan_build
+from storage.lake import Partition
+from storage.settings import Settings
+from storage.warehouse import Manifest, now
+
+LAUNCH = date(2026, 1, 5)
+
+
+def day(number: int) -> date:
+    return LAUNCH + timedelta(days=number)
+
+
+def landing(number: int, content: str = "a", first: int | None = None) -> Partition:
+    return Partition("events", "events", day(number), 10, content, day(number if first is None else first), day(number))
+
+
+def manifest_of(plan: BuildPlan) -> Manifest:
+    return Manifest(
+        release_id="r",
+        parent=None,
+        built_at=now(),
+        launch_date=plan.launch_date,
+        last_date=plan.last_date,
+        restated_dates=plan.restated_dates,
+        gap_dates=plan.gap_dates,
+        rules_digest=plan.rules_digest,
+        inputs=plan.inputs,
+    )
+
+
+def planned(
+    parent: BuildPlan | None, *landed: Partition, allow_gap: bool = False, models: str = "m"
+) -> BuildPlan | None:
+    return plan_build(parent and manifest_of(parent), landed, Settings(launch_date=LAUNCH), models, allow_gap=allow_gap)
+
+
+def must_plan(parent: BuildPlan | None, *landed: Partition, allow_gap: bool = False, models: str = "m") -> BuildPlan:
+    plan = planned(parent, *landed, allow_gap=allow_gap, models=models)
+    assert plan is not None
+    return plan
+
+
+def test_the_first_build_restates_every_day_and_starts_empty() -> None:
+    plan = must_plan(None, landing(0), landing(1))
+    assert plan.is_full
+    assert plan.restated_dates == (day(0), day(1), day(2))
+    assert plan.last_date == day(1)
+
+
+def test_a_new_landing_restates_the_event_days_it_holds_and_their_neighbours() -> None:
+    first = must_plan(None, *map(landing, range(10)))
+    plan = must_plan(first, *map(landing, range(10)), landing(10, first=8))
+    assert not plan.is_full
+    assert plan.restated_dates == tuple(map(day, range(7, 12)))
+    assert plan.read_dates == tuple(map(day, range(6, 13)))
+
+
+def test_a_changed_landing_restates_what_it_held_before_and_what_it_holds_now() -> None:
+    before = must_plan(None, *map(landing, range(9)), landing(9, "old", first=6))
+    after = must_plan(before, *map(landing, range(9)), landing(9, "new", first=9))
+    assert after.restated_dates == tuple(map(day, range(5, 11)))
+
+
+def test_a_landing_that_was_taken_away_restates_its_days() -> None:
+    before = must_plan(None, *map(landing, range(10)))
+    after = must_plan(before, *map(landing, range(9)))
+    assert set(after.restated_dates) == {day(8), day(9), day(10)}
+    assert after.last_date == day(8)
+
+
+def test_nothing_is_built_when_nothing_changed() -> None:
+    first = must_plan(None, landing(0), landing(1))
+    assert planned(first, landing(0), landing(1)) is None
+
+
+def test_changed_models_restate_everything() -> None:
+    first = must_plan(None, landing(0), landing(1))
+    plan = must_plan(first, landing(0), landing(1), models="other models")
+    assert plan.is_full
+    assert set(plan.restated_dates) >= {day(0), day(1)}
+
+
+def test_a_missing_day_blocks_the_build_and_is_named() -> None:
+    with pytest.raises(DayMissing, match="2026-01-07 to 2026-01-08"):
+        planned(None, landing(0), landing(1), landing(4))
+
+
+def test_a_missing_launch_day_blocks_the_build() -> None:
+    with pytest.raises(DayMissing, match="2026-01-05"):
+        planned(None, landing(1))
+
+
+def test_an_allowed_gap_is_recorded_and_stays_allowed_but_a_new_one_is_not() -> None:
+    gap = must_plan(None, landing(0), landing(2), allow_gap=True)
+    assert gap.gap_dates == (day(1),)
+    assert must_plan(gap, landing(0), landing(2), landing(3)).gap_dates == (day(1),)
+    with pytest.raises(DayMissing, match="2026-01-08"):
+        planned(gap, landing(0), landing(2), landing(4))
+
+
+def test_a_build_without_any_landing_is_refused() -> None:
+    with pytest.raises(NothingLanded):
+        planned(None)
+
+
+def test_only_landings_that_hold_events_of_the_days_to_be_read_are_read() -> None:
+    first = must_plan(None, *map(landing, range(20)))
+    plan = must_plan(first, *map(landing, range(20)), landing(20, first=19))
+    assert plan.landing_days("events", "events") == list(map(day, range(17, 21)))
+
+
+def test_days_are_described_as_runs() -> None:
+    assert describe_days([day(4), day(0), day(1), day(2)]) == "2026-01-05 to 2026-01-07, 2026-01-09"

@@ -1,0 +1,231 @@
+"""Landings and releases: what a crash, a rival or a rollback leaves visible."""
+
+import threading
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from storage import meta
+from storage.engine import connect
+from storage.errors import LiftoffError
+from storage.files import new_id, write_json
+from storage.lake import Lake, Outcome
+from storage.settings import Settings, load_settings
+from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse, now
+
+DAY = date(2026, 1, 5)
+
+
+def stage(lake: Lake, value: int = 1, *, quarantined: bool = False) -> Outcome:
+    pending = lake.begin()
+    footer = f"(format parquet, kv_metadata {{ingest_id: '{pending.name}'}})"
+    duckdb.execute(f"copy (select {value} as a) to '{pending}/data.parquet' {footer}")
+    if quarantined:
+        duckdb.execute(f"copy (select 'bad' as raw) to '{pending}/quarantine.parquet' (format parquet)")
+    return Outcome(pending.name, "events", "events", DAY, "staged", now(), accepted=1, content_hash=str(value))
+
+
+def build(warehouse: Warehouse, *, passed: bool = True) -> Candidate:
+    candidate = warehouse.begin()
+    with duckdb.connect(str(candidate.database)) as connection:
+        connection.execute("create or replace table t as select $id as id", {"id": candidate.id})
+    candidate.keep_report({"passed": passed})
+    return candidate
+
+
+def manifest(candidate: Candidate) -> Manifest:
+    return Manifest(candidate.id, candidate.begun.parent, now(), DAY, DAY, (), (), "rules", ())
+
+
+def publish(warehouse: Warehouse) -> Release:
+    candidate = build(warehouse)
+    return warehouse.publish(candidate, manifest(candidate))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "warehouse", releases_kept=3)
+
+
+def test_an_accepted_landing_is_listed_with_its_content(lake: Lake) -> None:
+    lake.accept(stage(lake, 7))
+    (partition,) = lake.partitions("events", "events")
+    assert (partition.day, partition.rows, partition.content_hash) == (DAY, 1, "7")
+    assert not list((lake.root / "pending").glob("*"))
+
+
+def test_landing_a_day_again_replaces_it_and_its_quarantine(lake: Lake) -> None:
+    lake.accept(stage(lake, 1, quarantined=True))
+    second = lake.accept(stage(lake, 2, quarantined=True))
+    assert [partition.content_hash for partition in lake.partitions("events", "events")] == ["2"]
+    assert [path.stem for path in lake.quarantine_dir(second).glob("*")] == [second.ingest_id]
+
+
+def test_a_rejected_landing_leaves_the_previous_one_in_place(lake: Lake) -> None:
+    lake.accept(stage(lake, 1))
+    rejected = lake.reject(stage(lake, 2, quarantined=True), "half the day is missing", {"passed": False})
+    assert [partition.content_hash for partition in lake.partitions("events", "events")] == ["1"]
+    assert (lake.root / "rejected" / rejected.ingest_id / "data.parquet").exists()
+    assert list(lake.quarantine_dir(rejected).glob("*.parquet"))
+
+
+def test_data_that_was_swapped_without_its_outcome_does_not_count(lake: Lake) -> None:
+    lake.accept(stage(lake, 1))
+    interrupted = stage(lake, 2)
+    (lake.pending(interrupted) / "data.parquet").replace(lake.landing_dir("events", "events", DAY) / "data.parquet")
+    assert lake.partitions("events", "events") == []
+
+
+def test_quarantined_records_are_readable_by_their_owner_alone(lake: Lake) -> None:
+    outcome = lake.accept(stage(lake, quarantined=True))
+    (path,) = lake.quarantine_dir(outcome).glob("*.parquet")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_readers_see_nothing_before_the_first_release(warehouse: Warehouse) -> None:
+    with pytest.raises(NoRelease, match="liftoff run"):
+        warehouse.current()
+
+
+def test_a_published_release_is_what_readers_see(warehouse: Warehouse) -> None:
+    release = publish(warehouse)
+    assert warehouse.current().id == release.id
+    assert (warehouse.root / "current").readlink() == Path("releases") / release.id, "the link must be relative"
+    assert release.manifest.database_bytes == release.database.stat().st_size
+
+
+def test_a_candidate_is_a_copy_of_what_readers_see_and_changes_nothing_there(warehouse: Warehouse) -> None:
+    first = publish(warehouse)
+    build(warehouse)
+    with duckdb.connect(str(first.database), read_only=True) as connection:
+        assert connection.execute("select id from t").fetchall() == [(first.id,)]
+
+
+@pytest.mark.parametrize("passed", [False, None, 1, "true"])
+def test_only_a_report_that_says_passed_is_published(warehouse: Warehouse, passed: object) -> None:
+    candidate = build(warehouse)
+    write_json(candidate.path / "gate_report.json", {"passed": passed, "database_sha256": ""})
+    with pytest.raises(NotAudited, match="has not passed"):
+        warehouse.publish(candidate, manifest(candidate))
+    with pytest.raises(NoRelease):
+        warehouse.current()
+
+
+def test_a_candidate_without_a_report_is_not_published(warehouse: Warehouse) -> None:
+    candidate = build(warehouse)
+    (candidate.path / "gate_report.json").unlink()
+    with pytest.raises(NotAudited):
+        warehouse.publish(candidate, manifest(candidate))
+
+
+def test_a_candidate_that_changed_after_its_audit_is_not_published(warehouse: Warehouse) -> None:
+    candidate = build(warehouse)
+    with duckdb.connect(str(candidate.database)) as connection:
+        connection.execute("insert into t values ('unaudited')")
+    with pytest.raises(NotAudited, match="changed after its audit"):
+        warehouse.publish(candidate, manifest(candidate))
+
+
+def test_a_candidate_that_was_not_closed_cleanly_is_not_published(warehouse: Warehouse) -> None:
+    candidate = build(warehouse)
+    candidate.database.with_name("liftoff.duckdb.wal").touch()
+    with pytest.raises(NotAudited, match="closed cleanly"):
+        warehouse.publish(candidate, manifest(candidate))
+
+
+def test_of_two_builds_with_one_parent_the_second_stops_and_names_the_winner(warehouse: Warehouse) -> None:
+    publish(warehouse)
+    slow, quick = build(warehouse), build(warehouse)
+    winner = warehouse.publish(quick, manifest(quick))
+    with pytest.raises(Overtaken, match=winner.id):
+        warehouse.publish(slow, manifest(slow))
+    assert warehouse.current().id == winner.id
+    assert publish(warehouse).manifest.parent == winner.id, "the retry starts from the winner"
+
+
+def test_many_builds_publishing_at_once_make_a_chain_without_forks(warehouse: Warehouse) -> None:
+    published: list[Release] = []
+    overtaken: list[Overtaken] = []
+
+    def try_once() -> None:
+        candidate = build(warehouse)
+        barrier.wait()
+        try:
+            published.append(warehouse.publish(candidate, manifest(candidate)))
+        except Overtaken as error:
+            overtaken.append(error)
+
+    barrier = threading.Barrier(8)
+    threads = [threading.Thread(target=try_once) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(published), len(overtaken)) == (1, 7)
+
+
+def test_a_rollback_shows_the_parent_and_the_next_build_starts_from_it(warehouse: Warehouse) -> None:
+    first, second = publish(warehouse), publish(warehouse)
+    assert warehouse.roll_back().id == first.id
+    assert publish(warehouse).manifest.parent == first.id
+    assert warehouse.roll_back(second.id).id == second.id
+
+
+def test_there_is_nothing_before_the_first_release(warehouse: Warehouse) -> None:
+    publish(warehouse)
+    with pytest.raises(NoRelease, match="first one"):
+        warehouse.roll_back()
+
+
+def test_the_newest_releases_are_kept_and_the_current_one_always(warehouse: Warehouse) -> None:
+    ids = [publish(warehouse).id for _ in range(5)]
+    assert [release.id for release in warehouse.releases()] == ids[:1:-1]
+    warehouse.roll_back(ids[2])
+    assert warehouse.current().database.exists()
+
+
+def test_a_reader_keeps_its_release_while_another_is_published(warehouse: Warehouse) -> None:
+    first = publish(warehouse)
+    with duckdb.connect(str(warehouse.current().database), read_only=True) as reader:
+        for _ in range(4):
+            publish(warehouse)
+        assert reader.execute("select id from t").fetchall() == [(first.id,)]
+
+
+def test_ids_made_one_after_another_sort_by_time() -> None:
+    stamps = [new_id().split("-")[0] for _ in range(50)]
+    assert stamps == sorted(stamps)
+
+
+def test_what_was_recorded_is_queryable_with_types(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    outcome = Outcome("i", "events", "events", DAY, "failed", now(), reason="truncated", warnings=("one", "two"))
+    meta.record(settings.lake_dir, "ingest", [outcome])
+    meta.record(settings.lake_dir, "build", [{"build_id": "b", "status": "published", "restated_dates": [DAY]}])
+    with connect(settings) as connection:
+        meta.load(connection, settings.lake_dir)
+        assert connection.execute("select day, reason, warnings from meta.ingest").fetchall() == [
+            (DAY, "truncated", ["one", "two"])
+        ]
+        assert connection.execute("select restated_dates from meta.build").fetchall() == [([DAY],)]
+        assert connection.execute("select count(*) from meta.check_result").fetchall() == [(0,)]
+
+
+def test_a_setting_that_cannot_be_used_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIFTOFF_RELEASES_KEPT", "none")
+    with pytest.raises(LiftoffError, match="LIFTOFF_RELEASES_KEPT.*'none'"):
+        load_settings()
+
+
+def test_the_salt_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    salt = Settings(data_dir=tmp_path).salt()
+    assert len(salt) == 64
+    assert Settings(data_dir=tmp_path).salt() == salt
+    assert (tmp_path / "secret_salt").stat().st_mode & 0o777 == 0o600
