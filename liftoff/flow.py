@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def land(window: Window) -> list[Outcome]:
         raise
     outcomes = [*failed, *_accept_or_reject(lake, staged, report)]
     _record_landings(settings, outcomes)
-    _raise_for(report, failed)
+    _raise_for(settings, report, failed)
     return outcomes
 
 
@@ -223,22 +224,34 @@ def _audit_landings(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -
 
 def _accept_or_reject(lake: Lake, staged: Sequence[Outcome], report: gate.Report | None) -> Iterator[Outcome]:
     for outcome in staged:
-        if report and (report.passed or outcome.day not in report.failed_days):
+        if report and _passed(report, outcome.day):
             yield lake.accept(outcome)
         else:
-            yield lake.reject(outcome, report.sentence() if report else "not audited", report and _as_json(report))
+            yield lake.reject(outcome, report.sentence() if report else "not audited", report)
+
+
+def _passed(report: gate.Report, day: date) -> bool:
+    """A report that failed without saying on which days failed on all of them."""
+    return report.passed or (bool(report.failed_days) and day not in report.failed_days)
 
 
 def _record_landings(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
 
 
-def _raise_for(report: gate.Report | None, failed: Sequence[Outcome]) -> None:
-    unread = "\n".join(f"{outcome.day}: {outcome.reason}" for outcome in failed)
+def _raise_for(settings: Settings, report: gate.Report | None, failed: Sequence[Outcome]) -> None:
+    unread = [f"{outcome.day} could not be read: {outcome.reason}" for outcome in failed]
     if report and not report.passed:
-        raise Blocked("\n".join(filter(None, [report.text(), _what_readers_see(_warehouse(load_settings())), unread])))
+        lines = [
+            report.text(),
+            _what_readers_see(_warehouse(settings)),
+            f"What was refused is kept for {settings.rejected_days_kept} days in {settings.lake_dir / 'rejected'}.",
+            "Next: mend the source, then load the same days again. Single refused lines: liftoff quarantine list",
+            *unread,
+        ]
+        raise Blocked("\n".join(lines))
     if failed:
-        raise LandingFailed(f"{describe_days(outcome.day for outcome in failed)} could not be loaded.\n{unread}")
+        raise LandingFailed("\n".join(unread))
 
 
 def _what_readers_see(warehouse: Warehouse) -> str:

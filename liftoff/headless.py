@@ -4,13 +4,17 @@ Each run gets its own copy of an empty, migrated SQLite database, so runs beside
 and the warehouse, which are made for that. What a run did is kept there, not in Airflow's history.
 """
 
+import atexit
 import logging
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from storage.errors import LiftoffError
 from storage.files import replace
 from storage.settings import PROJECT_DIR, Settings
 from storage.warehouse import now
+
+DAGS_DIR = PROJECT_DIR / "dags"
 
 
 class RunFailed(LiftoffError):
@@ -51,8 +57,8 @@ def run_dag(
             errors.append(error)
         on_record(record)
 
-    with tempfile.TemporaryDirectory(prefix="liftoff-airflow-") as home, _output_to(log_file), _listening(listen):
-        _configure(Path(home), settings)
+    with _output_to(log_file), _listening(listen):
+        _start_airflow(settings.data_dir)
         state = _run(dag_id, conf)
     if errors:
         raise errors[-1]
@@ -61,39 +67,40 @@ def run_dag(
     return log_file
 
 
-def _configure(home: Path, settings: Settings) -> None:
-    """Point Airflow at our DAGs and a private database. It reads its environment when it is first imported."""
+@cache
+def _start_airflow(data_dir: Path) -> None:
+    """Point Airflow at our DAGs and a database of its own, once a process: it reads its settings when first imported.
+
+    Creating the tables takes three seconds, so an empty database is kept and copied.
+    """
+    home = Path(tempfile.mkdtemp(prefix="liftoff-airflow-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ |= {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_DIR / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_DIR),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-    from airflow import __version__
-    from airflow import settings as airflow_settings
+    empty = data_dir / "airflow" / f"empty-{version('apache-airflow')}.db"
+    if empty.exists():
+        shutil.copyfile(empty, home / "airflow.db")
+        return
+    from airflow.utils.db import initdb
 
-    template = settings.data_dir / "airflow" / f"empty-{__version__}.db"
-    if not template.exists():
-        from airflow.utils.db import initdb
-
-        initdb()
-        airflow_settings.dispose_orm()
-        copy = template.with_name(f".{template.name}.{os.getpid()}")
-        template.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(home / "airflow.db", copy)
-        replace(copy, template)
-        airflow_settings.configure_orm()
-    else:
-        shutil.copyfile(template, home / "airflow.db")
+    initdb()
+    empty.parent.mkdir(parents=True, exist_ok=True)
+    copy = empty.with_name(f".{empty.name}.{os.getpid()}")
+    with closing(sqlite3.connect(home / "airflow.db")) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)  # whole, although Airflow has it open
+    replace(copy, empty)
 
 
 def _run(dag_id: str, conf: Mapping[str, Any]) -> str:
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(PROJECT_DIR / "dags")
+    bag = DagBag(DAGS_DIR)
     if bag.import_errors:
         reasons = (f"{path}: {text.strip().splitlines()[-1]}" for path, text in bag.import_errors.items())
         raise RunFailed("DAG files cannot be imported.\n" + "\n".join(reasons))

@@ -10,6 +10,9 @@ from storage.errors import LiftoffError
 CheckOutcome = Literal["passed", "warned", "failed", "not_evaluated"]
 
 
+SAID = {"dt", "problem"}  # columns of a failing row that its check's message already says
+
+
 class GateError(LiftoffError):
     """The gate could not judge: a contract that cannot be used, or Soda itself failed. Nothing passed."""
 
@@ -84,7 +87,10 @@ class Report:
         width = max((len(result.name) for result in shown), default=0)
         lines = [self.sentence()]
         for result in shown:
-            rows = [", ".join(f"{column}={value}" for column, value in row.items()) for row in result.samples[:2]]
-            said = result.message.split("; ") + [f"e.g. {row}" for row in rows if "problem=" not in row]
+            rows = [
+                ", ".join(f"{column}={value}" for column, value in row.items() if column not in SAID)
+                for row in result.samples[:2]
+            ]
+            said = result.message.split("; ") + [f"e.g. {row}" for row in rows if row]
             lines += [f"  {name:{width}}  {line}" for name, line in zip_longest([result.name], said, fillvalue="")]
         return "\n".join(lines)

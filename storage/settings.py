@@ -1,9 +1,11 @@
 """Everything that can be set, in one class: environment variables `LIFTOFF_*`, or a file `.env`."""
 
 import secrets
+import tempfile
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,9 +37,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_events_dir(cls, values: dict[str, object]) -> dict[str, object]:
-        data_dir = Path(str(values.get("data_dir", PROJECT_DIR / "data")))
-        return {"events_dir": data_dir / "source" / "events", **values}
+    def _complete_paths(cls, values: dict[str, Any]) -> dict[str, Any]:
+        data_dir = Path(values.get("data_dir", PROJECT_DIR / "data")).absolute()
+        events_dir = Path(values.get("events_dir", data_dir / "source" / "events")).absolute()
+        return {**values, "data_dir": data_dir, "events_dir": events_dir}
 
     @property
     def lake_dir(self) -> Path:
@@ -54,12 +57,13 @@ class Settings(BaseSettings):
         if given := self.secret_salt.get_secret_value():
             return given.encode()
         path = self.data_dir / "secret_salt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.touch(mode=0o600, exist_ok=False)
-        except FileExistsError:
-            return path.read_bytes()
-        path.write_bytes(secrets.token_hex(32).encode())
+        if not path.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.data_dir) as file:  # mode 0600
+                file.write(secrets.token_hex(32).encode())
+                file.flush()
+                with suppress(FileExistsError):  # another process made one meanwhile: theirs counts
+                    path.hardlink_to(file.name)
         return path.read_bytes()
 
 

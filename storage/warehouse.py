@@ -246,7 +246,7 @@ class Warehouse:
 
     def _current(self) -> Release | None:
         link = self.root / "current"
-        return Release(link.resolve()) if link.is_symlink() else None
+        return Release(self.root / "releases" / link.readlink().name) if link.is_symlink() else None
 
     def _audited_digest(self, candidate: Candidate) -> str:
         path = candidate.path / "gate_report.json"

@@ -1,0 +1,32 @@
+{#- Whether a date is one of a list of the build's vars: read_dates, restated_dates or gap_dates. -#}
+{%- macro is_among(date, list_name) -%}
+    {%- set dates = var(list_name) -%}
+    {%- if dates -%}
+        {{ date }} in (
+        {%- for day in dates -%}
+            date '{{ day }}'{{ ', ' if not loop.last }}
+        {%- endfor -%}
+        )
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro -%}
+
+
+{#- Pre-hook of an incremental fact. A delete by the keys of the new rows would leave a day whose rows all vanished. -#}
+{%- macro delete_restated(date) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where {{ is_among(date, 'restated_dates') }}
+    {%- endif -%}
+{%- endmacro -%}
+
+
+{%- macro launch_date() -%}
+    date '{{ var('launch_date') }}'
+{%- endmacro -%}
+
+
+{#- The last landed day. -#}
+{%- macro last_date() -%}
+    date '{{ var('last_date') }}'
+{%- endmacro -%}

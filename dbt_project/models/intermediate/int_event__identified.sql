@@ -1,0 +1,14 @@
+-- Grain: one row per event (event_id).
+with
+
+events as (
+
+    select * from {{ ref('int_event__deduplicated') }}
+
+)
+
+select
+    *,
+    {{ next_known('user_id', 'device_id, session_id', 'event_at, event_id') }} as attributed_user_id,
+    row_number() over (partition by device_id, session_id order by event_at, event_id) as session_event_number
+from events

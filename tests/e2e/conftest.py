@@ -1,0 +1,108 @@
+"""A small launch, simulated once, and the means to run the flow on it and to compare what it published."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from liftoff import flow
+from liftoff.plan import Window
+from simulator.logs import write_day
+from simulator.product import Product
+from storage.settings import load_settings
+from storage.warehouse import Release, Warehouse
+
+LAUNCH = date(2026, 1, 5)
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+def day(number: int) -> date:
+    """Launch day is 0."""
+    return LAUNCH + timedelta(days=number)
+
+
+def window(first: int, last: int) -> Window:
+    """Days by number, both included."""
+    return Window(day(first), day(last))
+
+
+@dataclass(frozen=True)
+class Source:
+    """The collector's folder of a small product, 13 days of it."""
+
+    product: Product
+    events_dir: Path
+
+
+@dataclass
+class Platform:
+    """One installation: its data folder, filled by the real steps of the flow."""
+
+    data_dir: Path
+
+    def load(self, first: int, last: int, *, allow_gap: bool = False) -> str | None:
+        """Land these days, build and publish."""
+        return flow.load(window(first, last), allow_gap=allow_gap)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Its releases."""
+        return Warehouse(self.data_dir / "warehouse", releases_kept=load_settings().releases_kept)
+
+    def current(self) -> Release:
+        """What its readers see."""
+        return self.warehouse.current()
+
+    def tables(self) -> Tables:
+        """All that the current release publishes, row by row, sorted."""
+        with duckdb.connect(str(self.current().database), read_only=True) as connection:
+            names = connection.execute("select table_name from duckdb_tables() where schema_name = 'main'").fetchall()
+            return {name: connection.execute(f'from "{name}" order by all').fetchall() for (name,) in names}
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """Logs of 13 days, with everything that logs can have."""
+    folder = tmp_path_factory.mktemp("source") / "events"
+    product = Product(seed=11, users=2_500, launch_date=LAUNCH, story="full")
+    for number in range(13):
+        write_day(product, day(number), folder)
+    return Source(product, folder)
+
+
+@pytest.fixture
+def new_platform(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, Path | None], Platform]:
+    """Makes an installation, empty or a copy of another one, and points the settings at it."""
+
+    def make(name: str, copy_of: Path | None = None) -> Platform:
+        data_dir = tmp_path / name
+        if copy_of:
+            shutil.copytree(copy_of, data_dir, symlinks=True)
+        monkeypatch.setenv("LIFTOFF_DATA_DIR", str(data_dir))
+        monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(source.events_dir))
+        return Platform(data_dir)
+
+    return make
+
+
+@pytest.fixture
+def platform(new_platform: Callable[[str, Path | None], Platform]) -> Platform:
+    """One empty installation."""
+    return new_platform("platform", None)
+
+
+def assert_same(found: Tables, expected: Tables) -> None:
+    """Row by row; says which table differs first, and how."""
+    assert found.keys() == expected.keys()
+    assert {"fct_session", "mart_active_users_daily", "mart_retention_cohort"} <= expected.keys()
+    for name, rows in expected.items():
+        assert rows, f"{name} is empty: this comparison proves nothing"
+        extra, missing = set(found[name]) - set(rows), set(rows) - set(found[name])
+        assert found[name] == rows, f"{name}: {len(extra)} rows too many {list(extra)[:3]}, {list(missing)[:3]} missing"

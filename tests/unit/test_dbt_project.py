@@ -1,0 +1,387 @@
+"""The dbt project: its house rules, its unit tests, and what builds make of events."""
+
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from contracts import load_event_contracts
+from liftoff.dbt import DBT_PROJECT_DIR, NodeResult, TransformFailed, build_models, models_digest, run_unit_tests
+from storage.settings import Settings
+
+LAUNCH = date(2026, 1, 5)
+DAY = timedelta(days=1)
+MODELS = sorted((DBT_PROJECT_DIR / "models").rglob("*.sql"))
+TESTS = sorted((DBT_PROJECT_DIR / "tests").rglob("*.sql"))
+TYPES = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us"),
+}
+SQL_TYPES = {name: name for name in TYPES} | {"integer": "bigint", "number": "double"}
+
+# What DuckDB and Spark read differently without saying so, or what Spark does not know. Engine macros may use it.
+NOT_PORTABLE = {
+    r'"': "Spark reads double quotes as a string: choose a name that needs no quotes",
+    r"//": "Spark has no //: use floor(a / b)",
+    r"\*\*|\^": "the engines disagree on ^ and **: use power(a, b)",
+    r"\|\|": "write concat(a, b), and think of NULL: it makes the whole NULL on Spark alone",
+    r"\barg_(max|min)\b": "use max_by or min_by, of a column that is never NULL: the engines differ on NULL",
+    r"\bmax_by\([^)]*\)(?! filter)": "say what happens to NULLs: max_by(...) filter (where ... is not null)",
+    r"\b(exclude|replace)\s*\(": "Spark has neither * exclude nor * replace: list the columns",
+    r"\bdayofweek\b|\bisodow\b|\bdow\b": "the engines count weekdays differently: use days_between and a Monday",
+    r"\bepoch\b|\bdate_?diff\b|\bdate_?add\b": "use the macros days_between, add_days or seconds_between",
+    r"\binterval\b": "a date plus an interval is a date here and a timestamp there: use add_days",
+    r"\bunnest\b|\bgenerate_series\b": "use the macro integers",
+    r"\b(first|last)_value\b": "the engines put NULLs on opposite ends: use the macro next_known",
+    r"\bhash\s*\(|\bsha256\b": "the engines hash differently: use md5",
+    r"\bxor\s*\(|\barray_agg\b|\bstring_agg\b|\blistagg\b": "not the same on Spark: write it another way",
+    r"\bas int(eger)?\b": "the engines round differently: cast(floor(...) as bigint)",
+    r"\btimestamptz\b|\bwith time zone\b": "all timestamps are UTC without a zone: cast before they come here",
+    r"\bcurrent_\w+|\bnow\s*\(": "a build depends on its vars, never on the clock: use last_date()",
+    r"\bread_parquet\b|\bread_json\b": "read landings with the macro lake",
+}
+
+
+@dataclass
+class Lake:
+    """Landings of events by day, written as parquet files with the columns that their rows have."""
+
+    folder: Path
+    landings: dict[date, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def land(self, day: date, events: Iterable[Mapping[str, Any]]) -> set[date]:
+        """Write the landing of one day, replacing it. Returns the event days that it holds or held."""
+        before, self.landings[day] = self.landings.get(day, []), [dict(event) for event in events]
+        present = {name for event in self.landings[day] for name in event}
+        schema = pa.schema([(name, type_) for name, type_ in landed_columns(TYPES).items() if name in present])
+        self.folder.mkdir(exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(self.landings[day], schema), self.path(day))
+        return {event["event_at"].date() for event in [*before, *self.landings[day]]}
+
+    def path(self, day: date) -> Path:
+        return self.folder / f"{day}.parquet"
+
+
+@dataclass
+class Warehouse:
+    """One database that is built again and again."""
+
+    settings: Settings
+    lake: Lake
+    folder: Path
+
+    def build(self, touched: Iterable[date], **variables: Any) -> list[NodeResult]:
+        """Build as the flow does: restate the touched days and their neighbours, read one day more on either side."""
+        self.folder.mkdir(exist_ok=True)
+        restated = around(touched)
+        return build_models(
+            self.settings,
+            self.folder / "liftoff.duckdb",
+            self.folder / "scratch.duckdb",
+            {
+                "launch_date": str(LAUNCH),
+                "last_date": str(max(self.lake.landings, default=LAUNCH)),
+                "restated_dates": [str(day) for day in restated],
+                "read_dates": [str(day) for day in around(restated)],
+                "landing_files": {"events.events": [str(self.lake.path(day)) for day in self.lake.landings]},
+                **variables,
+            },
+        )
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.folder / "liftoff.duckdb"), read_only=True) as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+            return rows
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all tables, in an order of their own."""
+        return {
+            name: self.query(f"select * from {name} order by all")
+            for (name,) in self.query("select table_name from duckdb_tables() order by all")
+        }
+
+
+@pytest.fixture
+def settings(data_dir: Path) -> Settings:
+    return Settings(data_dir=data_dir)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "landings")
+
+
+@pytest.fixture
+def warehouse(settings: Settings, lake: Lake, tmp_path: Path) -> Warehouse:
+    return Warehouse(settings, lake, tmp_path / "warehouse")
+
+
+@pytest.fixture(scope="module")
+def on_an_empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """All models, built from nothing."""
+    folder = tmp_path_factory.mktemp("empty")
+    warehouse = Warehouse(Settings(data_dir=folder / "data"), Lake(folder / "landings"), folder / "warehouse")
+    warehouse.build([])
+    return warehouse
+
+
+def landed_columns(types: Mapping[str, Any]) -> dict[str, Any]:
+    """What a landing of events holds, by the contracts, and the type of each column in other words."""
+    contracts = load_event_contracts()
+    fields = {field.name: field.type for field in contracts.envelope} | contracts.properties | {"event_at": "timestamp"}
+    return {name: types[kind] for name, kind in fields.items()}
+
+
+def around(days: Iterable[date]) -> list[date]:
+    return sorted({day + DAY * step for day in days for step in (-1, 0, 1)})
+
+
+def event(event_id: str, event_name: str, event_at: str, **fields: Any) -> dict[str, Any]:
+    """An accepted event as it lands, received a second after it happened unless told otherwise."""
+    at = datetime.fromisoformat(f"2026-01-{event_at}")
+    received_at = fields.pop("received_at", None)
+    return {
+        "event_id": event_id,
+        "event_name": event_name,
+        "schema_version": 1,
+        "occurred_at": at,
+        "sent_at": at,
+        "received_at": datetime.fromisoformat(f"2026-01-{received_at}") if received_at else at + timedelta(seconds=1),
+        "event_at": at,
+        "user_id": None,
+        "device_id": "d1",
+        "session_id": "s1",
+        "platform": "tv",
+        "app_version": "1.0.0",
+        "country_code": "NA",
+        **fields,
+    }
+
+
+def describe(model: Path) -> dict[str, Any]:
+    """What a model's YAML says of it."""
+    (described,) = yaml.safe_load(model.with_suffix(".yml").read_text())["models"]
+    return described  # type: ignore[no-any-return]
+
+
+# --- house rules ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
+def test_every_model_says_its_grain_owner_and_decision(model: Path) -> None:
+    assert model.with_suffix(".yml").exists(), f"{model.stem}: describe it in {model.stem}.yml beside the SQL"
+    described, meta = describe(model), describe(model)["config"]["meta"]
+    assert described["name"] == model.stem, f"{model.stem}.yml describes {described['name']}: one model, one file"
+    assert model.read_text().startswith("-- Grain: "), f"{model.stem}: begin the SQL with '-- Grain: one row per ...'"
+    assert described["description"].startswith("Grain: "), f"{model.stem}: begin the description with 'Grain: ...'"
+    assert meta.keys() == {"owner", "decision"}, f"{model.stem}: config.meta names its owner and the decision it serves"
+    tests = [test for test in described["data_tests"] if "grain" in test]
+    assert tests, f"{model.stem}: add the data test 'grain' with the columns that make a row unique"
+
+
+def test_models_are_found_where_their_names_say() -> None:
+    places = {"stg_": "staging", "int_": "intermediate", "dim_": "marts", "fct_": "marts", "mart_": "marts"}
+    assert len(MODELS) >= 10, "the models were not found: check DBT_PROJECT_DIR"
+    for model in MODELS:
+        prefix = model.stem.partition("_")[0] + "_"
+        assert places.get(prefix) in model.parts, f"{model.stem}: {prefix} models lie in models/{places.get(prefix)}"
+
+
+@pytest.mark.parametrize("path", [*MODELS, *TESTS], ids=lambda path: path.stem)
+def test_sql_is_what_duckdb_and_spark_both_read_alike(path: Path) -> None:
+    jinja = r"\{\{ config\(.*?\n\) \}\}|\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}"
+    without_jinja = re.sub(jinja, "", path.read_text(), flags=re.DOTALL)
+    code = re.sub(r"--.*", "", without_jinja)
+    for pattern, remedy in NOT_PORTABLE.items():
+        found = re.search(pattern, code, re.IGNORECASE)
+        assert not found, f"{path.name} has {found.group()!r}: {remedy}; or hide it in macros/engine"
+
+
+def test_every_column_is_described_and_every_description_has_its_column(on_an_empty_lake: Warehouse) -> None:
+    built: dict[str, list[str]] = {}  # columns by model
+    for database in ("liftoff", "scratch"):
+        with duckdb.connect(str(on_an_empty_lake.folder / f"{database}.duckdb"), read_only=True) as connection:
+            columns = "select table_name, column_name from duckdb_columns() where not internal order by column_index"
+            for model, column in connection.execute(columns).fetchall():
+                built.setdefault(model, []).append(column)
+    for model in MODELS:
+        columns = describe(model)["columns"]
+        assert [column["name"] for column in columns] == built[model.stem], f"{model.stem}.yml: list these columns"
+        for column in columns:
+            assert column["description"], f"{model.stem}.{column['name']}: say what it means"
+
+
+def test_the_event_source_declares_what_the_contracts_promise() -> None:
+    (source,) = yaml.safe_load((DBT_PROJECT_DIR / "models/staging/events/sources.yml").read_text())["sources"]
+    declared = {column["name"]: column["data_type"] for column in source["tables"][0]["columns"]}
+    assert declared == landed_columns(SQL_TYPES), "sources.yml: declare each field of contracts/ with its type"
+
+
+def test_all_content_decides_between_copies_of_an_event() -> None:
+    model = DBT_PROJECT_DIR / "models/intermediate/int_event__deduplicated.sql"
+    _, content, _ = re.split(r"set content = \[|\]", model.read_text(), maxsplit=2)
+    columns = {column["name"] for column in describe(model)["columns"]}
+    settled_before = {"event_id", "received_at", "received_date", "event_date"}  # dates follow from their times
+    assert set(re.findall(r"\w+", content)) == columns - settled_before, f"{model.stem}: list each column in content"
+
+
+def test_the_digest_follows_the_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("dbt_project.yml", "models/a.sql", "macros/b.sql"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr("liftoff.dbt.DBT_PROJECT_DIR", tmp_path)
+    digests = [models_digest()]
+    (tmp_path / "models/a.sql").rename(tmp_path / "models/c.sql")
+    digests.append(models_digest())
+    (tmp_path / "macros/b.sql").write_text("changed")
+    digests.append(models_digest())
+    assert len(set(digests)) == 3
+    assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in digests)
+
+
+# --- builds --------------------------------------------------------------------------------------------------------
+
+
+def test_the_models_unit_tests_hold(on_an_empty_lake: Warehouse) -> None:
+    folder = on_an_empty_lake.folder
+    results = run_unit_tests(on_an_empty_lake.settings, folder / "liftoff.duckdb", folder / "scratch.duckdb")
+    assert len(results) >= 18
+    assert {result.status for result in results} == {"pass"}
+
+
+def test_events_become_sessions_users_and_metrics(warehouse: Warehouse, lake: Lake) -> None:
+    over_midnight = {"device_id": "shared", "session_id": "over midnight"}
+    lake.land(
+        LAUNCH,
+        [
+            event("a1", "app_start", "05T23:58:00", **over_midnight, start_type="cold"),
+            event("a2", "app_ready", "05T23:58:10", **over_midnight),
+            event("a3", "sign_up", "05T23:59:00", **over_midnight, user_id="ann", method="email"),
+            event("b1", "app_start", "05T10:00:00", device_id="bob's", user_id="bob", platform="android"),
+            event("b2", "sign_up", "05T10:00:01", device_id="bob's", user_id="bob", platform="android"),
+            event(
+                "b3", "app_crash", "05T10:00:02", device_id="bob's", user_id="bob", platform="android", phase="startup"
+            ),
+            event("v1", "app_start", "05T11:00:00", device_id="visitor's"),
+            event("v2", "app_ready", "05T11:00:05", device_id="visitor's"),
+        ],
+    )
+    lake.land(
+        LAUNCH + DAY,
+        [
+            event("a4", "playback_start", "06T00:01:00", **over_midnight, user_id="ann", playback_id="p1"),
+            event("a2", "app_ready", "05T23:58:10", **over_midnight, received_at="06T00:10:00"),
+        ],
+    )
+    results = warehouse.build([LAUNCH, LAUNCH + DAY])
+
+    assert {result.status for result in results} == {"success", "pass"}
+    assert warehouse.query(
+        "select session_id, session_date, user_id, event_count, is_crash_free from fct_session order by device_id"
+    ) == [
+        ("s1", LAUNCH, "bob", 3, False),
+        ("over midnight", LAUNCH, "ann", 4, True),
+        ("s1", LAUNCH, None, 2, True),
+    ]
+    assert warehouse.query(
+        "select user_id, activity_date, has_opened, has_used from fct_user_activity_day order by all"
+    ) == [
+        ("ann", LAUNCH, True, True),
+        ("ann", LAUNCH + DAY, True, True),
+        ("bob", LAUNCH, True, False),
+    ]
+    assert warehouse.query("select * from mart_active_users_daily order by all") == [
+        (LAUNCH, 1, 1, 2, 1, True, False),
+        (LAUNCH + DAY, 1, 1, 1, 0, True, False),
+    ]
+    assert warehouse.query("select * from mart_retention_cohort where retained_users is not null order by all") == [
+        ("day", LAUNCH, 0, 2, 1, 0.5),
+        ("day", LAUNCH, 1, 2, 1, 0.5),
+        ("day", LAUNCH + DAY, 0, 0, 0, None),
+    ]
+
+
+def random_events() -> list[dict[str, Any]]:
+    """Sessions around four midnights, of one user, two or none, with re-deliveries and late events among them."""
+    dice = random.Random(20260105)
+    names = ["app_start", "app_ready", "sign_up", "title_viewed", "playback_start", "app_crash"]
+    events: list[dict[str, Any]] = []
+    for session in range(300):
+        at = datetime.fromisoformat("2026-01-05T18:00") + timedelta(hours=dice.randrange(96))
+        people = dice.sample([None, "ann", "bob", "eve"], 2)
+        for _ in range(dice.randrange(1, 7)):
+            at += timedelta(minutes=dice.choice([0, 1, 90]))
+            late = dice.choice([0, 0, 0, 1, 3])
+            sent = event(
+                f"e{len(events):04}",
+                dice.choice(names),
+                f"{at:%dT%H:%M:%S}",
+                device_id=f"d{session % 40}",
+                session_id=f"s{session}",
+                user_id=dice.choice(people),
+                platform=dice.choice(["tv", "ios", "web"]),
+                phase="startup",
+                received_at=f"{at + late * DAY:%dT%H:%M:%S}",
+            )
+            events.append(sent)
+            if dice.random() < 0.2:
+                events.append(
+                    {**sent, "received_at": sent["received_at"] + dice.choice([0, 1]) * DAY, "platform": "android"}
+                )
+    return events
+
+
+def test_builds_by_landing_in_any_order_equal_one_full_build(settings: Settings, lake: Lake, tmp_path: Path) -> None:
+    events = random_events()
+    days = sorted({sent["received_at"].date() for sent in events})
+    landings = {day: {sent["event_id"]: sent for sent in events if sent["received_at"].date() == day} for day in days}
+    daily = Warehouse(settings, lake, tmp_path / "daily")
+
+    for day in (days[2], days[0], days[1]):
+        daily.build(lake.land(day, landings[day].values()))
+    daily.build(set().union(*(lake.land(day, landings[day].values()) for day in days[3:])))
+    repaired = [sent for sent in landings[days[1]].values() if sent["event_at"].date() != days[1]]
+    daily.build(lake.land(days[1], repaired))  # whole sessions vanish, and their days may stay empty
+
+    at_once = Warehouse(settings, lake, tmp_path / "at_once")
+    at_once.build({sent["event_at"].date() for rows in lake.landings.values() for sent in rows})
+    assert len(at_once.query("from fct_session")) > 200
+    assert daily.tables() == at_once.tables()
+
+
+def test_an_event_id_on_days_far_apart_fails_the_build(warehouse: Warehouse, lake: Lake) -> None:
+    lake.land(LAUNCH, [event("same id", "app_ready", "05T10:00:00")])
+    lake.land(LAUNCH + 2 * DAY, [event("same id", "app_ready", "07T10:00:00")])
+    with pytest.raises(TransformFailed, match="an_event_id_stays_on_its_day") as failure:
+        warehouse.build([LAUNCH, LAUNCH + 2 * DAY])
+    log = Path(re.search(r"\S+dbt\.log", str(failure.value)).group())  # type: ignore[union-attr]
+    assert "an_event_id_stays_on_its_day" in log.read_text()
+
+
+@pytest.mark.parametrize("outcome", ["built", "failed"])
+def test_nothing_holds_the_database_after_a_build(
+    warehouse: Warehouse, outcome: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if outcome == "built":
+        warehouse.build([LAUNCH])
+    else:
+        with pytest.raises(TransformFailed, match="has_misspelled"):
+            warehouse.build([LAUNCH], active_definition="misspelled")
+    assert sorted(path.name for path in warehouse.folder.iterdir()) == ["liftoff.duckdb", "scratch.duckdb"]
+    opened = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('create table written (n int)')"
+    subprocess.run([sys.executable, "-c", opened, str(warehouse.folder / "liftoff.duckdb")], check=True)
+    assert capfd.readouterr() == ("", "")
