@@ -243,6 +243,8 @@ def run_window(settings: Settings, start: date | None, end: date | None, *, allo
     """
     from liftoff import headless
 
+    if start and end:
+        Window(start, end)  # refuses dates in the wrong order before Airflow has started
     conf = {"start": start and str(start), "end": end and str(end), "allow_gap": allow_gap}
     with RunDisplay(console, first_stage="start") as display:
         headless.run_dag("load_window", conf, settings, on_record=display.on_record)
@@ -318,8 +320,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _has_text(rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether a column holds sentences, which a table can fold."""
-    return any(isinstance(value, str) and " " in value for row in rows for value in row.values())
+    """Whether a column holds sentences, which a table can fold without harm."""
+    return any(isinstance(value, str) and value.count(" ") > 4 for row in rows for value in row.values())
 
 
 def _print_json(value: Any) -> None:

@@ -39,7 +39,7 @@ def test_a_wrong_number_is_found(platform: Platform, source: Source, tmp_path: P
     write_truth(source.product, day(1), tmp_path)
     path = tmp_path / "knowable" / "active_users_daily.parquet"
     truth = pd.read_parquet(path)
-    truth.loc[1, column] += 1
+    truth[column] = truth[column] + [0, 1]
     truth.to_parquet(path)
     (wrong,) = [verdict for verdict in compare(platform.current().database, path.parent) if len(verdict.differences)]
     assert wrong.differences["column"].tolist() == [column]

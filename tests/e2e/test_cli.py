@@ -1,0 +1,243 @@
+"""The command line as a person or a script meets it: in a process of its own."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.logs import write_day
+from storage.settings import PROJECT_DIR
+from tests.e2e.conftest import LAUNCH, Platform, Source, day
+
+README = (PROJECT_DIR / "README.md").read_text()
+LIFTOFF = Path(sys.executable).with_name("liftoff")
+
+
+def liftoff(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LIFTOFF, *arguments],
+        env={**os.environ, "COLUMNS": "120", **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def answer(*arguments: str) -> Any:
+    done = liftoff(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def published(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation that has published twice."""
+    folder = tmp_path_factory.mktemp("cli") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIFTOFF_DATA_DIR", str(folder))
+        patch.setenv("LIFTOFF_EVENTS_DIR", str(source.events_dir))
+        Platform(folder).load(0, 1)
+        Platform(folder).load(2, 2)
+    return folder
+
+
+@pytest.fixture
+def installed(published: Path, new_platform: Callable[[str, Path | None], Platform]) -> Platform:
+    """A copy of it for each test."""
+    return new_platform("copy", published)
+
+
+def test_a_window_is_run_through_the_real_dag_and_reported_line_by_line_without_a_terminal(installed: Platform) -> None:
+    done = liftoff("run", "--start", str(day(3)), "--end", str(day(3)))
+    assert done.returncode == 0, done.stderr
+    assert installed.current().manifest.last_date == day(3)
+    assert installed.current().id in done.stdout
+    lines = done.stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines if line.startswith("✓")][-3:] == [
+        ["✓ Building models and testing them"][0],
+        "✓ Auditing the marts",
+        "✓ Publishing",
+    ]
+    assert "\x1b" not in done.stdout + done.stderr, "no terminal, no escape codes"
+    assert "airflow" not in done.stderr.lower(), "Airflow's own output belongs into its log"
+    (log,) = (installed.data_dir / "logs").glob("load_window-*.log")
+    assert "DagRun Finished" in log.read_text()
+
+
+def test_a_damaged_day_ends_with_3_and_names_checks_rows_and_what_readers_see(
+    installed: Platform, source: Source, tmp_path: Path
+) -> None:
+    before = installed.current()
+    write_day(source.product, day(3), tmp_path / "events", damaged=True)
+    done = liftoff("run", "--start", str(day(3)), "--end", str(day(3)), LIFTOFF_EVENTS_DIR=str(tmp_path / "events"))
+    assert done.returncode == 3
+    assert done.stderr.startswith("Blocked.")
+    assert "hours_present" in done.stderr
+    assert "12 of 24 hours" in done.stderr
+    assert "null_user_share" in done.stderr
+    assert before.id in done.stderr
+    assert "Traceback" not in done.stderr
+    example = re.search(r"device_id=(\w+)", done.stderr)
+    assert example, "a blocked share shows a row"
+    logged = "".join(path.read_text() for path in (tmp_path / "events").glob("**/*.jsonl"))
+    assert example.group(1) not in logged
+    assert re.fullmatch(r"[0-9a-f]{12}", example.group(1)), "shown as a keyed hash"
+    assert installed.current() == before
+    assert list((installed.data_dir / "lake" / "rejected").glob("*/gate_report.json"))
+    status = answer("status")
+    assert [(row["day"], row["status"]) for row in status["days not accepted"]] == [(str(day(3)), "rejected")]
+
+
+def test_a_day_without_files_ends_with_1_and_names_the_day_and_the_folder(installed: Platform) -> None:
+    before = installed.current()
+    done = liftoff("run", "--start", "2026-09-01", "--end", "2026-09-01")
+    assert done.returncode == 1
+    assert "2026-09-01" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert installed.current() == before
+
+
+def test_a_missing_day_ends_with_3_and_can_be_allowed(installed: Platform) -> None:
+    arguments = ["run", "--start", str(day(4)), "--end", str(day(4))]
+    done = liftoff(*arguments)
+    assert done.returncode == 3
+    assert str(day(3)) in done.stderr
+    assert liftoff(*arguments, "--allow-gap").returncode == 0
+    assert installed.current().manifest.gap_dates == (day(3),)
+    (row,) = answer("query", f"from mart_active_users_daily where activity_date = date '{day(3)}'")
+    assert row["is_gap"] is True
+    assert row["active_users"] is None
+    assert str(day(3)) in liftoff("status").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--start", "2026-01-09", "--end", "2026-01-05"), "ends (2026-01-05) before it starts"),
+        (("run", "--start", "yesterday"), "yesterday"),
+        (("query", "fro mart"), "syntax error"),
+        (("query", "create table t as select 1"), "read-only"),
+        (("no-such-command",), "No such command"),
+        (("simulate", "--story", "tragedy"), "There is no story"),
+        (("simulate", "--start", "2025-12-31", "--end", "2025-12-31"), "launch"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_why(installed: Platform, arguments: tuple[str, ...], said: str) -> None:
+    assert installed.current()
+    done = liftoff(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_setting_that_cannot_be_used_is_an_error_for_people() -> None:
+    done = liftoff("status", LIFTOFF_RELEASES_KEPT="none")
+    assert done.returncode == 1
+    assert "LIFTOFF_RELEASES_KEPT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_installation_says_where_to_start() -> None:
+    for command in (["status"], ["releases"], ["query", "select 1"], ["rollback"]):
+        done = liftoff(*command)
+        assert "liftoff run" in done.stdout + done.stderr
+    assert "No such record" in liftoff("quarantine", "list").stdout
+
+
+def test_status_and_releases_say_the_same_to_people_and_machines(installed: Platform) -> None:
+    status, releases = answer("status"), answer("releases")
+    assert status["release"]["release_id"] == installed.current().id
+    assert [row["is_current"] for row in releases] == [True, False]
+    assert status["landed"][0]["last_day"] == str(day(2))
+    landed = status["landed"][0]
+    assert landed["read"] == landed["accepted"] + landed["quarantined"] + landed["duplicates"]
+    assert installed.current().id in liftoff("status").stdout
+    assert installed.current().id in liftoff("releases").stdout
+
+
+def test_a_wide_answer_is_shown_one_value_a_line_and_nothing_is_cut(installed: Platform) -> None:
+    assert installed.current()
+    done = liftoff("query", "from fct_session limit 1", COLUMNS="60")
+    (row,) = answer("query", "from fct_session limit 1")
+    for name in row:
+        assert name in done.stdout
+
+
+def test_a_rollback_shows_the_release_before(installed: Platform) -> None:
+    newest, before = installed.warehouse.releases()
+    assert before.id in liftoff("rollback").stdout
+    assert installed.current() == before
+    assert newest.id in liftoff("rollback", newest.id).stdout
+    assert "not kept any more" in liftoff("rollback", "20200101T000000000Z-0000").stderr
+
+
+def test_quarantine_lists_reasons_and_lines(installed: Platform) -> None:
+    assert installed.current()
+    found = answer("quarantine", "list", "--limit", "3")
+    assert {"wrong_type", "not_json"} <= {row["reason"] for row in found["counts"]}
+    assert len(found["records"]) == 3
+    only = answer("quarantine", "list", "--reason", "not_json", "--day", str(day(1)))
+    assert {(row["reason"], row["day"]) for row in only["records"]} == {("not_json", str(day(1)))}
+    assert "not_json" in liftoff("quarantine", "list").stdout
+
+
+def test_doctor_finds_nothing_wrong_with_a_good_installation(installed: Platform) -> None:
+    done = liftoff("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "problem" not in done.stdout
+    assert installed.current().id in done.stdout.replace("\n", "")
+
+
+def test_doctor_finds_a_release_that_was_tampered_with_and_says_what_to_do(installed: Platform) -> None:
+    with installed.current().database.open("ab") as file:
+        file.write(b"x")
+    done = liftoff("doctor")
+    assert done.returncode == 1
+    assert "liftoff rollback" in done.stdout
+
+
+def test_simulated_logs_are_those_of_the_same_day_simulated_alone(data_dir: Path, source: Source) -> None:
+    arguments = ["--users", "2500", "--seed", "11", "--story", "full"]
+    assert liftoff("simulate", "--start", str(LAUNCH), "--end", str(day(1)), *arguments).returncode == 0
+    assert liftoff("simulate", "--start", str(day(5)), "--end", str(day(5))).returncode == 0
+    for name in (str(LAUNCH), str(day(5))):
+        ours = sorted((data_dir / "source" / "events" / name).glob("*"))
+        theirs = sorted((source.events_dir / name).glob("*"))
+        assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+    other = liftoff("simulate", "--users", "9000")
+    assert other.returncode == 2
+    assert "users 2500, not 9000" in other.stderr
+
+
+def test_every_command_of_the_readme_works(installed: Platform) -> None:
+    assert installed.current()
+    commands = [
+        line.split("#")[0].strip()
+        for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert len(commands) >= 8
+    makefile = (PROJECT_DIR / "Makefile").read_text()
+    for command in commands:
+        words = shlex.split(command)
+        if words[0] == "make":
+            assert f"\n{words[1]}:" in makefile, f"{command}: the Makefile has no such target"
+            continue
+        assert words[0] == ".venv/bin/liftoff", f"{command}: teach this test to run it"
+        done = liftoff(*words[1:])
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    for target in re.findall(r"`make (\w+)`", README):
+        assert f"\n{target}:" in makefile, f"make {target}: the Makefile has no such target"
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)[)#]", README))
+def test_every_link_of_the_readme_leads_somewhere(path: str) -> None:
+    assert (PROJECT_DIR / path).exists(), f"README links to {path}"
