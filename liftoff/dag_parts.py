@@ -60,18 +60,9 @@ def window_of(context: Mapping[str, Any]) -> Window:
     """The window of a run: the form wins, then the partition's day.
 
     Raises:
-        AirflowFailException: neither is there.
+        AirflowFailException: neither is there, or the dates are in the wrong order.
     """
-    start, end = context["params"].get("start"), context["params"].get("end")
-    if start or end:
-        first = date.fromisoformat(start) if start else load_settings().launch_date
-        return run_step(Window, first, date.fromisoformat(end) if end else _yesterday())
-    if key := context["dag_run"].partition_key:
-        return Window(date.fromisoformat(key), date.fromisoformat(key))
-    raise AirflowFailException(
-        "This run has neither a partition nor a window. Trigger it again and fill in first and last day in the form, "
-        "or use load_window, which also builds and publishes."
-    )
+    return run_step(_read_window, context["params"], context["dag_run"].partition_key)
 
 
 def window_or_everything(context: Mapping[str, Any]) -> Window:
@@ -130,6 +121,19 @@ def build() -> tuple[Any, Any]:
     first = prepare()
     last = publish(audit(transform(first)))
     return first, last
+
+
+def _read_window(params: Mapping[str, Any], partition_key: str | None) -> Window:
+    start, end = params.get("start"), params.get("end")
+    if start or end:
+        first = date.fromisoformat(start) if start else load_settings().launch_date
+        return Window(first, date.fromisoformat(end) if end else _yesterday())
+    if partition_key:
+        return Window(date.fromisoformat(partition_key), date.fromisoformat(partition_key))
+    raise WrongUsage(
+        "This run has neither a partition nor a window. Trigger it again and fill in first and last day in the form, "
+        "or use load_window, which also builds and publishes."
+    )
 
 
 def _yesterday() -> date:

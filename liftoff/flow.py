@@ -154,6 +154,9 @@ def publish(candidate_id: str) -> str:
     _enter("publish")
     settings = load_settings()
     warehouse = _warehouse(settings)
+    if candidate_id in {release.id for release in warehouse.releases()}:
+        log.info("Release %s was published before", candidate_id)  # by a try that died before it could say so
+        return candidate_id
     candidate = warehouse.candidate(candidate_id)
     plan = _read_plan(candidate)
     begun = candidate.begun

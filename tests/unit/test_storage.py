@@ -220,7 +220,7 @@ def test_what_was_recorded_is_queryable_with_types(tmp_path: Path) -> None:
 
 def test_a_setting_that_cannot_be_used_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFTOFF_RELEASES_KEPT", "none")
-    with pytest.raises(LiftoffError, match="LIFTOFF_RELEASES_KEPT.*'none'"):
+    with pytest.raises(LiftoffError, match=r"LIFTOFF_RELEASES_KEPT.*'none'"):
         load_settings()
 
 
