@@ -36,7 +36,7 @@ install_uv() {
         echo "$python has neither pip nor venv: install one of them (Debian: apt-get install python3-venv)." >&2
         exit 2
     fi
-    $pip install --quiet --disable-pip-version-check --no-warn-conflicts --upgrade --require-hashes \
+    $pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade --require-hashes \
         --target .bootstrap/uv --requirement requirements/uv.txt
 }
 

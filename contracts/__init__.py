@@ -19,6 +19,14 @@ from ruamel.yaml.error import YAMLError
 CONTRACTS_DIR = Path(__file__).parent
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp"]
+SQL_TYPES: dict[FieldType, str] = {
+    "string": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP",
+}
+"""How a landed event keeps each type. Timestamps are UTC, without a zone."""
 
 
 class ContractError(Exception):

@@ -4,8 +4,8 @@ for all days, one build, one release. An empty form means launch day to yesterda
 
 **Triage**
 
-- *land is blocked*: the log names the days and the checks. The good days of the window have landed and stay; mend the
-  source and run the same window again.
+- *land is blocked*: the log names the days and the checks. The good days of the window have landed and stay, and
+  `build_marts` would publish them; mend the source and run the same window again.
 - *prepare, transform, audit, publish*: as in `build_marts`.
 - *not to worry about*: loading a day again changes nothing when its files are the same.
 """
@@ -23,7 +23,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, Tag, allow_gap_param, build, run_ste
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    params=window_params() | allow_gap_param(),
+    params=window_params(empty="Both empty: launch day to yesterday.") | allow_gap_param(),
     tags=[Tag.INGEST, Tag.BUILD, Tag.REPAIR, Tag.TIER_2],
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,

@@ -8,6 +8,7 @@
 """
 
 import errno
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ import pyarrow as pa
 
 from contracts import EventContracts, load_event_contracts
 from ingestion import rules
-from ingestion.lines import MAX_LINE_BYTES, Reason, Screen, SourceError, read_blocks
+from ingestion.lines import MAX_LINE_BYTES, Reason, Screen, SourceError, count_lines, read_blocks
 from storage.engine import connect
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
@@ -37,8 +38,9 @@ SOURCE = TABLE = "events"
 # Unknown fields come with an app version, so that the first lines of every hour show them.
 SAMPLED_LINES_PER_FILE = 100
 
-# The defaults (level 3, dictionaries up to a fifth of a row group, Bloom filters) take half as long again for a file of
-# the same size.
+_LOG_FILE = re.compile(r"[^.].*\.jsonl(\.gz)?")  # names with a leading dot are files not yet complete
+# The defaults (level 3, dictionaries up to a fifth of a row group, Bloom filters) take half as long again to write a
+# file of the same size.
 _PARQUET = "compression zstd, compression_level 1, dictionary_size_limit 5000, write_bloom_filter false"
 _OBJECT_BYTES = 4 * MAX_LINE_BYTES  # a suspect is its line twice, once of them escaped
 _SUSPECT_COLUMNS = {"_start": "BIGINT", "_raw": "VARCHAR"}
@@ -91,7 +93,7 @@ def _stage(settings: Settings, files: Sequence[Path], pending: Path) -> dict[str
 def _source_files(folder: Path) -> list[Path]:
     remedy = "Check LIFTOFF_EVENTS_DIR, and that the collector has delivered that day."
     try:
-        files = sorted(path for path in folder.glob("[!.]*") if path.name.endswith((".jsonl", ".jsonl.gz")))
+        files = sorted(path for path in folder.iterdir() if _LOG_FILE.fullmatch(path.name))
     except FileNotFoundError:
         raise SourceError(f"There is no folder {folder}. {remedy}") from None
     except OSError as error:
@@ -171,7 +173,7 @@ class _Landing:
                 self._files.append(path.name)
                 number = 1
                 for block in read_blocks(path):
-                    self._line_count += block.count(b"\n")  # in the bytes, whatever becomes of them below
+                    self._line_count += count_lines(block)  # in the bytes, whatever becomes of them below
                     lines, ids = self._screened(screen, block, number)
                     end = self._locate(ids, lines, number, end)
                     if number == 1:
@@ -200,7 +202,7 @@ class _Landing:
         passed = np.flatnonzero(lengths)
         file = np.full(len(ids), len(self._files) - 1)
         self._places.append(_arrow_table(ids, file=file, line=number + passed, start=(ends - lengths - 1)[passed]))
-        if len(self._places) == 64:  # an insert for each block would cost as much as all else here
+        if len(self._places) == 128:  # an insert for each block would cost as much as all else here
             self._flush()
         return int(ends[-1])
 

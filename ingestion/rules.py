@@ -72,7 +72,7 @@ Check = tuple[Reason, str, str]
 
 
 def is_refused(contracts: EventContracts, settings: Settings) -> str:
-    """An expression over `typed_events`: true where `refusal` gives a reason, at half its cost."""
+    """An expression over `typed_events`: true where `refusal` gives a reason, at 0.6 of its cost."""
     expressions = _combined(contracts, settings, lambda checks: " or ".join(f"({check[1]})" for check in checks))
     return " or ".join(expressions)
 

@@ -19,7 +19,8 @@ from rich.text import Text
 from liftoff import doctor as checks
 from liftoff import looks
 from liftoff.display import RunDisplay
-from liftoff.plan import Window, describe_days
+from liftoff.plan import Window
+from storage.days import describe_days
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.settings import Settings, load_settings

@@ -41,12 +41,12 @@ class Tag(StrEnum):
     TIER_2 = "tier-2"  # run by hand, by someone who is watching
 
 
-def window_params() -> dict[str, Param]:
-    """The two dates of a window as the UI's form shows them, both empty at first."""
+def window_params(*, empty: str) -> dict[str, Param]:
+    """The two dates of a window as the UI's form shows them, both empty at first; `empty` says what that means."""
     form = {"type": ["null", "string"], "format": "date"}
     return {
-        "start": Param(None, title="First day", description="Landing day to start with. Empty: launch day.", **form),
-        "end": Param(None, title="Last day", description="Landing day to end with. Empty: yesterday.", **form),
+        "start": Param(None, title="First day", description=f"First landing day. {empty}", **form),
+        "end": Param(None, title="Last day", description=f"Last landing day, included. {empty}", **form),
     }
 
 
@@ -82,6 +82,10 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except (Blocked, Overtaken, WrongUsage) as error:
         flow.log.error("%s", error, extra={"error": error})
         raise AirflowFailException(str(error)) from None
+    except OSError as error:
+        mended = LiftoffError(f"{error}. Nothing half-done is visible: mend it, then run the same again.")
+        flow.log.error("%s", mended, extra={"error": mended})
+        raise mended from error
     except LiftoffError as error:
         flow.log.error("%s", error, extra={"error": error})
         raise

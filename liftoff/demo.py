@@ -17,10 +17,12 @@ from liftoff.display import RunDisplay
 from simulator.verdict import Verdict, compare
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
+from storage.lake import Lake
 from storage.settings import Settings, load_settings
 from storage.warehouse import Release
 
 DAYS = 60
+MARK = ".made-by-demo"
 WIDTH = 96
 
 
@@ -61,20 +63,29 @@ def main() -> None:
         release = _current(settings)
         console.print(f"\nReaders see release [bold]{release.id}[/], which ends on {release.manifest.last_date}.")
         _show_verdict(compare(release.database, _truth(settings, "knowable")))
+        (settings.data_dir / MARK).write_text(_state(settings))
         _show_next(settings)
 
 
 def _take_folder(settings: Settings) -> None:
-    mark = settings.data_dir / ".made-by-demo"
+    """Start from an empty folder; remove only what the demo itself left, and nothing was added to since."""
+    mark = settings.data_dir / MARK
     if settings.data_dir.exists() and any(settings.data_dir.iterdir()):
-        if not mark.exists():
+        if not mark.exists() or mark.read_text() != _state(settings):
             raise WrongUsage(
-                f"{settings.data_dir} holds data that the demo did not make. Move it away, or give the demo a folder "
-                "of its own: LIFTOFF_DATA_DIR=demo make demo"
+                f"{settings.data_dir} holds data that the demo did not make. Keep it, and give the demo a folder of "
+                "its own: LIFTOFF_DATA_DIR=demo make demo. Or remove it: make clean"
             )
         shutil.rmtree(settings.data_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    mark.write_text(_state(settings))
+
+
+def _state(settings: Settings) -> str:
+    """What tells the demo's own data from data that someone added: each landing, and each release ever shown."""
+    landings = (f"{outcome.day} {outcome.ingest_id}" for outcome in Lake(settings.lake_dir).accepted())
+    releases = sorted({entry["release"] for entry in warehouse_of(settings).history()})
+    return "\n".join([*landings, *releases])
 
 
 def _say(title: str, text: str) -> None:

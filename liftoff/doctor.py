@@ -13,9 +13,9 @@ import duckdb
 from contracts import ContractError, load_event_contracts
 from storage.engine import connect
 from storage.errors import LiftoffError
-from storage.lake import Lake
+from storage.lake import Lake, LandingInterrupted
 from storage.settings import Settings, load_settings
-from storage.warehouse import NoRelease, Warehouse, sha256
+from storage.warehouse import NoRelease, Warehouse
 
 PACKAGES = ("apache-airflow", "dbt-core", "dbt-duckdb", "duckdb", "soda-core")
 DISK_WANTED_GB = 2  # the demo takes about 0.5 GB, five releases of it included
@@ -118,10 +118,12 @@ def _source(settings: Settings) -> Finding:
 
 
 def _lake(settings: Settings) -> Finding:
-    landed = [partition.day for partition in Lake(settings.lake_dir).partitions("events", "events")]
-    written = len(list((settings.lake_dir / "raw").glob("*/*/dt=*")))
-    if written > len(landed):
-        return Finding("Lake", f"{written - len(landed)} interrupted landings", "Load their days again: liftoff run")
+    lake = Lake(settings.lake_dir)
+    try:
+        with lake.locked():
+            landed = [partition.day for partition in lake.partitions("events", "events")]
+    except LandingInterrupted as error:
+        return Finding("Lake", "an interrupted landing", str(error))
     return Finding("Lake", f"{len(landed)} days, {landed[0]} to {landed[-1]}" if landed else "nothing has landed yet")
 
 
@@ -132,6 +134,6 @@ def _release(settings: Settings) -> Finding:
         return Finding("Release", "none yet")
     except LiftoffError as error:
         return Finding("Release", "unreadable", str(error))
-    if not release.database.exists() or sha256(release.database) != release.manifest.database_sha256:
+    if not release.is_intact():
         return Finding("Release", f"{release.id} is not what was published", "Go back to one that is: liftoff rollback")
     return Finding("Release", f"{release.id}, to {release.manifest.last_date}, unchanged since it was published")

@@ -5,31 +5,32 @@ build find each other through the candidate's id, so each may run in a process o
 """
 
 import dataclasses
+import hashlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from ingestion.events import stage_events
+from ingestion.events import SOURCE, TABLE, stage_events
 from liftoff import dbt
-from liftoff.plan import BuildPlan, Window, describe_days, plan_build
+from liftoff.plan import BuildPlan, Window, plan_build
 from quality import gate
 from storage import meta
+from storage.days import describe_days
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError
 from storage.files import write_json
 from storage.lake import Lake, Outcome
-from storage.settings import Settings, load_settings
-from storage.warehouse import Begun, Candidate, Manifest, NoRelease, Warehouse, now
+from storage.settings import PROJECT_DIR, Settings, load_settings
+from storage.warehouse import Begun, Candidate, Manifest, NoRelease, Warehouse, now, sha256
 
 log = logging.getLogger("liftoff")
-
-SOURCE, TABLE = "events", "events"
 
 
 class LandingFailed(LiftoffError):
@@ -46,14 +47,16 @@ def land(window: Window) -> list[Outcome]:
     settings = load_settings()
     lake = Lake(settings.lake_dir)
     lake.sweep(rejected_days=settings.rejected_days_kept)
-    staged, failed = _stage(settings, lake, window)
+    staged, outcomes = _stage(settings, lake, window)
+    failed = tuple(outcomes)
     try:
         report = _audit_landings(settings, lake, staged)
-    except LiftoffError as error:  # what could not be judged did not pass
-        _record_landings(settings, [*failed, *(lake.reject(outcome, str(error), None) for outcome in staged)])
+        outcomes.extend(_accept_or_reject(lake, outcome, report) for outcome in staged)
+    except gate.GateError as error:  # what could not be judged did not pass
+        outcomes += [lake.reject(outcome, str(error), None) for outcome in staged]
         raise
-    outcomes = [*failed, *_accept_or_reject(lake, staged, report)]
-    _record_landings(settings, outcomes)
+    finally:
+        meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
     _raise_for(settings, report, failed)
     return outcomes
 
@@ -70,19 +73,23 @@ def prepare(*, allow_gap: bool = False) -> str | None:
     _enter("prepare")
     settings = load_settings()
     warehouse = _warehouse(settings)
+    lake = Lake(settings.lake_dir)
     candidate = warehouse.begin()
     begun = candidate.begun
     try:
-        plan = plan_build(
-            warehouse.release(begun.parent).manifest if begun.parent else None,
-            Lake(settings.lake_dir).partitions(SOURCE, TABLE),
-            settings,
-            dbt.models_digest(),
-            allow_gap=allow_gap,
-        )
-    except Blocked as error:
+        with lake.locked():
+            plan = plan_build(
+                warehouse.release(begun.parent).manifest if begun.parent else None,
+                lake.partitions(SOURCE, TABLE),
+                settings,
+                dbt.models_digest(),
+                allow_gap=allow_gap,
+            )
+            if plan:
+                _link_inputs(lake, candidate, plan)
+    except LiftoffError as error:
         warehouse.discard(candidate)
-        _record_build(settings, begun, "blocked", None, str(error))
+        _record_build(settings, begun, _failure(error), None, str(error))
         raise
     if plan is None:
         warehouse.discard(candidate)
@@ -106,10 +113,8 @@ def transform(candidate_id: str) -> None:
     candidate = _warehouse(settings).candidate(candidate_id)
     plan = _read_plan(candidate)
     with _recorded(settings, candidate, plan):
-        dbt.build_models(
-            settings, candidate.database, candidate.scratch, _dbt_variables(settings, plan), on_node=_log_node
-        )
-        candidate.scratch.unlink()
+        variables = _dbt_variables(settings, candidate, plan)
+        dbt.build_models(settings, candidate.database, candidate.scratch, variables, on_node=_log_node)
         with connect(settings, candidate.database) as connection:
             meta.load(connection, settings.lake_dir)
             connection.execute("checkpoint")
@@ -127,6 +132,7 @@ def audit(candidate_id: str) -> None:
     candidate = warehouse.candidate(candidate_id)
     plan = _read_plan(candidate)
     with _recorded(settings, candidate, plan):
+        audited = sha256(candidate.database)
         with connect(settings, candidate.database, read_only=True) as connection:
             report = gate.audit_marts(
                 settings,
@@ -137,7 +143,7 @@ def audit(candidate_id: str) -> None:
                 subject=f"Build {candidate.id}",
             )
         _record_checks(settings, report)
-        candidate.keep_report({"passed": report.passed, **_as_json(report)})
+        candidate.keep_report({"passed": report.passed, **_as_json(report)}, audited)
         if not report.passed:
             kept = warehouse.reject(candidate)
             raise Blocked(f"{report.text()}\n{_what_readers_see(warehouse)}\nThe refused candidate is kept in {kept}.")
@@ -154,9 +160,6 @@ def publish(candidate_id: str) -> str:
     _enter("publish")
     settings = load_settings()
     warehouse = _warehouse(settings)
-    if candidate_id in {release.id for release in warehouse.releases()}:
-        log.info("Release %s was published before", candidate_id)  # by a try that died before it could say so
-        return candidate_id
     candidate = warehouse.candidate(candidate_id)
     plan = _read_plan(candidate)
     begun = candidate.begun
@@ -206,7 +209,7 @@ def _stage(settings: Settings, lake: Lake, window: Window) -> tuple[list[Outcome
             )
             for warning in outcome.warnings:
                 log.warning("%s: %s", day, warning)
-            staged.append(outcome)
+            staged.append(dataclasses.replace(outcome, rules=settings.landing_rules))
     return staged, failed
 
 
@@ -216,30 +219,23 @@ def _audit_landings(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -
         return None
     _enter("audit landings")
     first = min(outcome.day for outcome in staged)
-    earlier = [partition.day for partition in lake.partitions(SOURCE, TABLE) if partition.day < first]
+    earlier = [landed.day for landed in lake.accepted() if landed.day < first]
     baseline = (earlier[-1], lake.landing_dir(SOURCE, TABLE, earlier[-1]) / "data.parquet") if earlier else None
-    report = gate.audit_events(
-        settings, {outcome.day: lake.pending(outcome) / "data.parquet" for outcome in staged}, baseline
-    )
+    report = gate.audit_events(settings, lake, staged, baseline)
     _record_checks(settings, report)
     return report
 
 
-def _accept_or_reject(lake: Lake, staged: Sequence[Outcome], report: gate.Report | None) -> Iterator[Outcome]:
-    for outcome in staged:
-        if report and _passed(report, outcome.day):
-            yield lake.accept(outcome)
-        else:
-            yield lake.reject(outcome, report.sentence() if report else "not audited", report)
+def _accept_or_reject(lake: Lake, outcome: Outcome, report: gate.Report | None) -> Outcome:
+    outcome = dataclasses.replace(outcome, gate_id=report.gate_id if report else "")
+    if report and _passed(report, outcome.day):
+        return lake.accept(outcome)
+    return lake.reject(outcome, report.sentence() if report else "not audited", report)
 
 
 def _passed(report: gate.Report, day: date) -> bool:
     """A report that failed without saying on which days failed on all of them."""
     return report.passed or (bool(report.failed_days) and day not in report.failed_days)
-
-
-def _record_landings(settings: Settings, outcomes: Sequence[Outcome]) -> None:
-    meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
 
 
 def _raise_for(settings: Settings, report: gate.Report | None, failed: Sequence[Outcome]) -> None:
@@ -265,8 +261,15 @@ def _what_readers_see(warehouse: Warehouse) -> str:
     return f"Readers still see release {release.id}, which ends on {release.manifest.last_date}."
 
 
-def _dbt_variables(settings: Settings, plan: BuildPlan) -> dict[str, Any]:
-    lake = Lake(settings.lake_dir)
+def _link_inputs(lake: Lake, candidate: Candidate, plan: BuildPlan) -> None:
+    """Give the build the very files that its plan names: what lands later replaces the names, not these files."""
+    folder = candidate.inputs / SOURCE / TABLE
+    folder.mkdir(parents=True)
+    for day in plan.landing_days(SOURCE, TABLE):
+        (folder / f"{day}.parquet").hardlink_to(lake.landing_dir(SOURCE, TABLE, day) / "data.parquet")
+
+
+def _dbt_variables(settings: Settings, candidate: Candidate, plan: BuildPlan) -> dict[str, Any]:
     return {
         "launch_date": str(plan.launch_date),
         "last_date": str(plan.last_date),
@@ -276,9 +279,7 @@ def _dbt_variables(settings: Settings, plan: BuildPlan) -> dict[str, Any]:
         "read_dates": [str(day) for day in plan.read_dates],
         "gap_dates": [str(day) for day in plan.gap_dates],
         "landing_files": {
-            f"{SOURCE}.{TABLE}": [
-                str(lake.landing_dir(SOURCE, TABLE, day) / "data.parquet") for day in plan.landing_days(SOURCE, TABLE)
-            ]
+            f"{SOURCE}.{TABLE}": sorted(str(path) for path in (candidate.inputs / SOURCE / TABLE).glob("*.parquet"))
         },
     }
 
@@ -302,8 +303,18 @@ def _manifest(begun: Begun, plan: BuildPlan) -> Manifest:
         restated_dates=plan.restated_dates,
         gap_dates=plan.gap_dates,
         rules_digest=plan.rules_digest,
+        code_version=f"{version('liftoff')}+{_code_digest()}",
         inputs=plan.inputs,
     )
+
+
+def _code_digest() -> str:
+    digest = hashlib.sha256()
+    for folder in ("contracts", "dbt_project", "ingestion", "liftoff", "quality", "storage"):
+        for path in sorted((PROJECT_DIR / folder).rglob("*")):
+            if path.suffix in {".py", ".sql", ".yml", ".md"}:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @contextmanager
@@ -313,8 +324,12 @@ def _recorded(settings: Settings, candidate: Candidate, plan: BuildPlan) -> Iter
     try:
         yield
     except LiftoffError as error:
-        _record_build(settings, begun, "blocked" if isinstance(error, Blocked) else "failed", plan, str(error))
+        _record_build(settings, begun, _failure(error), plan, str(error))
         raise
+
+
+def _failure(error: LiftoffError) -> str:
+    return "blocked" if isinstance(error, Blocked) else "failed"
 
 
 def _record_build(settings: Settings, begun: Begun, status: str, plan: BuildPlan | None, reason: str = "") -> None:

@@ -60,10 +60,8 @@ def run_dag(
     with _output_to(log_file), _listening(listen):
         _start_airflow(settings.data_dir)
         state = _run(dag_id, conf)
-    if errors:
-        raise errors[-1]
     if state != "success":
-        raise RunFailed(f"{dag_id} ended as {state}. The traceback is in {log_file}.")
+        raise errors[-1] if errors else RunFailed(f"{dag_id} ended as {state}. The traceback is in {log_file}.")
     return log_file
 
 

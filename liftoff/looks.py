@@ -31,14 +31,10 @@ NOT_ACCEPTED = """
 LANDED = """
     select
         case when source = "table" then source else source || '.' || "table" end as source,
-        min(day) as first_day, max(day) as last_day,
-        sum("read")::bigint as "read", sum(accepted)::bigint as accepted,
-        sum(quarantined)::bigint as quarantined, sum(duplicates)::bigint as duplicates
-    from (
-        from meta.ingest
-        where status = 'accepted'
-        qualify row_number() over (partition by source, "table", day order by started_at desc) = 1
-    )
+        min(day) as first_day, max(day) as last_day, sum("read")::bigint as "read",
+        sum(accepted)::bigint as accepted, sum(quarantined)::bigint as quarantined,
+        sum(duplicates)::bigint as duplicates
+    from read_json($files, columns = $columns)
     group by all
     order by all
 """
@@ -57,17 +53,18 @@ def recent(settings: Settings) -> dict[str, Rows]:
     """What happened, by title: `builds` (the last 5), `days not accepted` (at their last attempt), `landed`."""
     with connect(settings) as connection:
         meta.load(connection, settings.lake_dir)
+        landed = sorted(map(str, (settings.lake_dir / "raw").glob("*/*/dt=*/outcome.json")))
         return {
             "builds": ask(connection, BUILDS),
             "days not accepted": ask(connection, NOT_ACCEPTED),
-            "landed": ask(connection, LANDED),
+            "landed": ask(connection, LANDED, {"files": landed, "columns": meta.TABLES["ingest"]}) if landed else [],
         }
 
 
 def refused(settings: Settings, day: date | None, reason: str | None, limit: int) -> tuple[Rows, Rows]:
     """Records in quarantine: counts by reason, and at most `limit` of the records, the raw line shortened to 76."""
-    pattern = f"*/*/dt={day or '*'}/*.parquet"
-    files = sorted(map(str, (settings.lake_dir / "quarantine").glob(pattern)))
+    folders = (settings.lake_dir / "quarantine").glob(f"*/*/dt={day or '*'}")
+    files = [str(max(kept)) for folder in folders if (kept := list(folder.glob("*.parquet")))]  # by the latest attempt
     if not files:
         return [], []
     with connect(settings) as connection:

@@ -3,14 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
+from storage.days import DAY, days_between, describe_days
 from storage.errors import Blocked, WrongUsage
 from storage.lake import Partition
 from storage.settings import Settings
 from storage.warehouse import Manifest
-
-DAY = timedelta(days=1)
 
 
 class NothingLanded(Blocked):
@@ -18,7 +17,11 @@ class NothingLanded(Blocked):
 
 
 class DayMissing(Blocked):
-    """A day between launch and the last landed day has no accepted landing, and nobody allowed the gap."""
+    """A day between launch and the last day has no accepted landing, and nobody allowed the gap."""
+
+
+class OtherRules(Blocked):
+    """Some landings were made under other settings, so their days would mean something else."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class BuildPlan:
 
     launch_date: date
     last_date: date
-    """The last day that has landed: metrics end here."""
+    """The last day that has landed, or that readers see already: metrics end here."""
     inputs: tuple[Partition, ...]
     restated_dates: tuple[date, ...]
     """Event days whose fact rows are replaced."""
@@ -79,17 +82,20 @@ def plan_build(
 
     Raises:
         NothingLanded: no landing was accepted yet.
-        DayMissing: a day in between has none, the parent does not know of it, and `allow_gap` is false.
+        OtherRules: a landing was made under other settings than the present ones.
+        DayMissing: a day has none, the parent does not know of it, and `allow_gap` is false.
     """
     if not landed:
         raise NothingLanded("Nothing has landed yet, so there is nothing to build. Load a window first: load_window.")
-    launch, last = settings.launch_date, max(partition.day for partition in landed)
+    _refuse_other_rules(landed, settings)
     rules = _rules_digest(settings, models_digest)
-    is_full = parent is None or parent.rules_digest != rules
-    before = () if parent is None or is_full else parent.inputs
-    touched = {day for partition in set(before) ^ set(landed) for day in _event_dates(partition)}
+    same = parent if parent and parent.rules_digest == rules else None
+    launch, last = settings.launch_date, max(partition.day for partition in landed)
+    if parent:
+        last = max(last, parent.last_date)  # what readers see does not get shorter unless someone allows it
+    touched = {day for partition in set(same.inputs if same else ()) ^ set(landed) for day in _event_dates(partition)}
     gaps = _gaps(landed, launch, last)
-    if parent and not is_full and not touched and gaps == parent.gap_dates:
+    if same and not touched and gaps == same.gap_dates:
         return None
     _refuse_new_gaps(gaps, parent.gap_dates if parent else (), allow_gap=allow_gap)
     restated = _widen(touched, launch)
@@ -101,24 +107,8 @@ def plan_build(
         read_dates=_widen(restated, launch),
         gap_dates=gaps,
         rules_digest=rules,
-        is_full=is_full,
+        is_full=same is None,
     )
-
-
-def days_between(first: date, last: date) -> list[date]:
-    """Every day from `first` to `last`, both included."""
-    return [first + DAY * number for number in range((last - first).days + 1)]
-
-
-def describe_days(days: Iterable[date]) -> str:
-    """Days for people, runs joined: `2026-01-05 to 2026-01-09, 2026-01-12`."""
-    runs: list[list[date]] = []
-    for day in sorted(days):
-        if runs and runs[-1][-1] + DAY == day:
-            runs[-1].append(day)
-        else:
-            runs.append([day])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def _event_dates(partition: Partition) -> list[date]:
@@ -145,6 +135,15 @@ def _refuse_new_gaps(gaps: Sequence[date], known: Sequence[date], *, allow_gap: 
         f"The build was blocked: there is no accepted landing of {describe_days(new)}, and a missing day is "
         "not a zero. Load the missing days, or allow the gap (allow_gap): its metrics are then published as NULL."
     )
+
+
+def _refuse_other_rules(landed: Sequence[Partition], settings: Settings) -> None:
+    if other := [partition for partition in landed if partition.rules != settings.landing_rules]:
+        raise OtherRules(
+            f"The build was blocked: {describe_days(partition.day for partition in other)} landed under other settings "
+            f"({other[0].rules}; now {settings.landing_rules}), and a build does not mix them. Load these days again: "
+            "load_window."
+        )
 
 
 def _rules_digest(settings: Settings, models_digest: str) -> str:

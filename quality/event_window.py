@@ -1,50 +1,55 @@
 """The relations that the contract of landed events speaks of, made from the files of a window."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
-from contracts import FieldType, load_event_contracts
-
-TYPES: dict[FieldType, str] = {
-    "string": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "timestamp": "TIMESTAMP",
-}
+from contracts import SQL_TYPES, load_event_contracts
+from storage.lake import Lake, Outcome
 
 
 def prepare_event_audit(
-    connection: duckdb.DuckDBPyConnection, landings: Mapping[date, Path], baseline: tuple[date, Path] | None
+    connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Sequence[Outcome], baseline: tuple[date, Path] | None
 ) -> None:
     """Give an in-memory connection the relations that the contract of events speaks of.
 
-    `events` (all columns and the landing day `dt`), `window_day` (the days that must be there), `platform_day` (share
-    of events without user on a day and a platform, beside that of the day before it, or of the last accepted one) and
-    `contract_column` (the columns that the event contracts promise).
+    `landing` (one row a day of the window: what ingestion counted), `events` (all columns of what it wrote, and the
+    landing day `dt`), `platform_day` (events and the share of them without user on a day and a platform, beside those
+    of the day before it, or of the last accepted one) and `contract_column` (the columns that the event contracts
+    promise).
 
     Raises:
         duckdb.Error: a data file cannot be read.
     """
-    connection.execute("create table window_day (dt date, filename varchar)")
-    connection.executemany("insert into window_day values (?, ?)", [[day, str(path)] for day, path in landings.items()])
+    landings = {str(lake.pending(outcome) / "data.parquet"): outcome for outcome in staged}
+    connection.execute("""
+        create table landing (
+            dt date, filename varchar, read bigint, accepted bigint, quarantined bigint, duplicates bigint
+        )
+    """)
+    connection.executemany(
+        "insert into landing values (?, ?, ?, ?, ?, ?)",
+        [
+            [outcome.day, path, outcome.read, outcome.accepted, outcome.quarantined, outcome.duplicates]
+            for path, outcome in landings.items()
+        ],
+    )
     # By name, as dbt reads landings, so that a column may be new from some day on. A view takes no bound parameters.
-    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in landings.values())
+    files = ", ".join("'" + path.replace("'", "''") + "'" for path in landings)
     connection.execute(f"""
         create view events as
-        select window_day.dt, landed.* exclude (filename)
+        select landing.dt, landed.* exclude (filename)
         from read_parquet([{files}], union_by_name = true, filename = true) as landed
-        inner join window_day using (filename)
+        inner join landing using (filename)
     """)
     _compare_platforms(connection, baseline)
     contracts = load_event_contracts()
     columns = {field.name: field.type for field in contracts.envelope} | contracts.properties
     connection.execute("create table contract_column (column_name varchar, data_type varchar)")
     connection.executemany(
-        "insert into contract_column values (?, ?)", [[name, TYPES[kind]] for name, kind in columns.items()]
+        "insert into contract_column values (?, ?)", [[name, SQL_TYPES[kind]] for name, kind in columns.items()]
     )
 
 
@@ -67,16 +72,22 @@ def _compare_platforms(connection: duckdb.DuckDBPyConnection, baseline: tuple[da
         """
         create table platform_day as
         with days as (
-            select dt, lag(dt, 1, $baseline_dt) over (order by dt) as baseline_dt from window_day
+            select dt, lag(dt, 1, $baseline_dt) over (order by dt) as baseline_dt from landing
+        ),
+        expected as (
+            select days.*, share.platform from days inner join share using (dt)
+            union
+            select days.*, share.platform from days inner join share on days.baseline_dt = share.dt
         )
         select
-            share.*,
-            days.baseline_dt,
+            expected.*,
+            coalesce(share.events, 0) as events,
+            share.null_user_share,
             baseline.events as baseline_events,
             baseline.null_user_share as baseline_null_user_share
-        from share
-        inner join days using (dt)
-        left join share as baseline on baseline.dt = days.baseline_dt and baseline.platform = share.platform
+        from expected
+        left join share using (dt, platform)
+        left join share as baseline on expected.baseline_dt = baseline.dt and expected.platform = baseline.platform
         """,
         {"baseline_dt": baseline[0] if baseline else None},
     )

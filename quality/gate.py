@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import hmac
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from quality import soda
 from quality.contract import CONTRACTS_DIR, Check, Contract, read_contract
 from quality.event_window import prepare_event_audit
 from quality.report import CheckResult, GateError, Report
+from storage.days import describe_days
 from storage.engine import connect
 from storage.files import new_id
+from storage.lake import Lake, Outcome
 from storage.settings import Settings
 
 __all__ = ["CheckResult", "GateError", "Report", "audit", "audit_events", "audit_marts"]
@@ -136,24 +138,13 @@ def _with_rows(connection: duckdb.DuckDBPyConnection, result: CheckResult, query
         message = "; ".join(said + more)
     else:
         message = f"{result.message}: not so for {count:g} row{'' if count == 1 else 's'}"
-        message += f" on {_days_in_words(days)}" if days else ""
+        message += f" on {describe_days(days)}" if days else ""
     return dataclasses.replace(
         result,
         message=message,
         days=tuple(days),
         samples=tuple({name: _shown(name, value, salt) for name, value in row.items()} for row in samples),
     )
-
-
-def _days_in_words(days: Iterable[date]) -> str:
-    """`2026-01-05 to 2026-01-07, 2026-01-09`"""
-    runs: list[list[date]] = []
-    for day in sorted(days):
-        if runs and (day - runs[-1][-1]).days == 1:
-            runs[-1].append(day)
-        else:
-            runs.append([day])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _shown(column: str, value: Any, salt: bytes) -> Any:
@@ -164,8 +155,10 @@ def _shown(column: str, value: Any, salt: bytes) -> Any:
     return value if isinstance(value, bool | int | float | date) else str(value)
 
 
-def audit_events(settings: Settings, landings: Mapping[date, Path], baseline: tuple[date, Path] | None) -> Report:
-    """Judge staged landings of events: `landings` maps each day to its data file, `baseline` is the last accepted one.
+def audit_events(
+    settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: tuple[date, Path] | None
+) -> Report:
+    """Judge staged landings of events; `baseline` is the last accepted day before them and its data file.
 
     Days that fail are left out and the others judged again until no new day fails: else the second day of a broken
     build would pass, because it is compared with the first. Every blocking result names its days: all of them, if the
@@ -176,26 +169,27 @@ def audit_events(settings: Settings, landings: Mapping[date, Path], baseline: tu
     """
     started_at, clock = datetime.now(UTC), time.perf_counter()
     found: dict[str, CheckResult] = {}
-    remaining = dict(landings)
-    while remaining:
-        report = _audit_remaining(settings, remaining, baseline)
-        failed_days: set[date] = set()
+    failed_days: set[date] = set()
+    while remaining := [outcome for outcome in staged if outcome.day not in failed_days]:
+        report = _audit_remaining(settings, lake, remaining, baseline)
+        window = {outcome.day for outcome in remaining}
         for result in report.results:
-            days = result.days if result.days and remaining.keys() >= set(result.days) else tuple(remaining)
+            days = result.days if result.days and window.issuperset(result.days) else tuple(sorted(window))
             judged = dataclasses.replace(result, days=days) if result.blocks else result
             found[result.name] = _merged(found.get(result.name), judged)
             failed_days |= set(judged.days) if judged.blocks else set()
-        if not failed_days:
+        if not report.failures:
             break
-        remaining = {day: path for day, path in remaining.items() if day not in failed_days}
-    subject = f"Landing of events {_days_in_words(landings.keys() - remaining.keys() or landings)}"
+    subject = f"Landing of events {describe_days(failed_days or {outcome.day for outcome in staged})}"
     return Report(new_id(), subject, started_at, time.perf_counter() - clock, tuple(found.values()))
 
 
-def _audit_remaining(settings: Settings, landings: Mapping[date, Path], baseline: tuple[date, Path] | None) -> Report:
+def _audit_remaining(
+    settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: tuple[date, Path] | None
+) -> Report:
     with connect(settings) as connection:
         try:
-            prepare_event_audit(connection, landings, baseline)
+            prepare_event_audit(connection, lake, staged, baseline)
         except duckdb.Error as error:
             raise GateError(f"The gate could not read what was staged: {error}") from error
         contracts = [CONTRACTS_DIR / "raw" / "events.yml"]
@@ -226,7 +220,10 @@ def audit_marts(
     gap_dates: Sequence[date],
     subject: str,
 ) -> Report:
-    """Judge a candidate's marts: every table of schema `main` needs a contract, every contract a table.
+    """Judge a candidate's marts, and refuse it if readers would find more in it than was judged.
+
+    Every table of schema `main` needs a contract, every contract a table. Schema `meta`, the record of all attempts,
+    is not judged and may hold tables alone.
 
     Raises:
         GateError: as `audit`.
@@ -245,13 +242,24 @@ def audit_marts(
 
 
 def _unmatched(connection: duckdb.DuckDBPyConnection, contracts: set[str]) -> list[CheckResult]:
-    """A mart that no contract speaks of was not audited, whatever the others say."""
-    rows = connection.execute("select table_name from information_schema.tables where table_schema = 'main'").fetchall()
+    """What no contract speaks of was not audited, whatever the others say."""
+    rows = connection.execute("select table_name from duckdb_tables() where schema_name = 'main'").fetchall()
     tables = {name for (name,) in rows}
     complaints = [
         (name, f"{name} has no contract: write quality/contracts/marts/{name}.yml") for name in tables - contracts
     ]
     complaints += [(name, f"{name} is not in the database, but has a contract") for name in contracts - tables]
-    return [
-        CheckResult(name, "has_contract_and_table", "failed", None, "", message) for name, message in sorted(complaints)
-    ]
+    # A view, or a macro, shows what it reads when it is read, which may have changed since the audit.
+    complaints += connection.execute("""
+        with unexpected as (
+            select 'schema ' || schema_name as name from duckdb_schemas()
+            where not internal and schema_name not in ('main', 'meta')
+            union all
+            select 'view ' || schema_name || '.' || view_name from duckdb_views() where not internal
+            union all
+            select 'macro ' || schema_name || '.' || function_name from duckdb_functions() where not internal
+        )
+        select name, name || ' is judged by no contract: make it a table of schema main with a contract, or drop it'
+        from unexpected
+    """).fetchall()
+    return [CheckResult(name, "under_contract", "failed", None, "", message) for name, message in sorted(complaints)]

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,15 @@ def new_id() -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` (dataclasses and dates included) to `path` in one step, and to disk before it is visible."""
+    """Write `value` (dataclasses and dates included) to `path` as JSON, as `write_bytes` does."""
+    write_bytes(path, to_json(value, indent=1) + b"\n")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file in one step, and to disk before it is visible."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(3)}")
-    temporary.write_bytes(to_json(value, indent=1) + b"\n")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(3)}")  # no reader's pattern matches such a name
+    temporary.write_bytes(content)
     replace(temporary, path)
 
 
@@ -54,8 +59,12 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def remove_older_than(folder: Path, *, days: float) -> None:
-    """Remove what lies directly in `folder` and was last changed more than `days` days ago."""
+    """Remove what lies directly in `folder` and was last changed more than `days` days ago.
+
+    Others may do the same at the same time, or finish what they write there: what is gone meanwhile is gone.
+    """
     limit = time.time() - days * 86_400
     for path in folder.glob("*"):
-        if path.stat().st_mtime < limit:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < limit:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

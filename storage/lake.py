@@ -10,7 +10,8 @@ meta/<table>/<id>.json                             one immutable file an attempt
 
 import dataclasses
 import shutil
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +19,10 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from storage.errors import Blocked
 from storage.files import exclusive, new_id, remove_older_than, replace, write_json
 
-Status = Literal["staged", "accepted", "rejected", "failed"]
+Status = Literal["staged", "accepted", "superseded", "rejected", "failed"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,11 @@ class Outcome:
     """Changes when the accepted records change, whatever their order."""
     contract_digest: str = ""
     reason: str = ""
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    rules: str = ""
+    """The settings that decided which records land, in words."""
+    gate_id: str = ""
+    """The audit that judged it: `meta.check_result` has what it found."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class Partition:
     content_hash: str
     first_event_date: date | None
     last_event_date: date | None
+    rules: str = ""
+
+
+class LandingInterrupted(Blocked):
+    """A landing is neither the old nor the new one. Loading its day again mends it."""
 
 
 class Lake:
@@ -75,17 +86,23 @@ class Lake:
     def accept(self, outcome: Outcome) -> Outcome:
         """Make a staged landing that passed its audit the one that builds read, replacing the day's previous one.
 
-        Quarantine comes first and the outcome last: whatever is interrupted between them is redone, not lost.
+        Quarantine comes first and the outcome last: whatever is interrupted between them is known to be, and redone.
+        Of two attempts at one day the one that began to read later wins, whichever is accepted last.
         """
         pending, landing = self.pending(outcome), self.landing_dir(outcome.source, outcome.table, outcome.day)
-        accepted = dataclasses.replace(outcome, status="accepted")
-        with exclusive(self.root / ".lock"):
+        with self.locked():
+            landed = _read_outcome(landing / "outcome.json")
+            if landed and landed.ingest_id > outcome.ingest_id:
+                shutil.rmtree(pending)
+                reason = f"a later read of that day landed first: {landed.ingest_id}"
+                return dataclasses.replace(outcome, status="superseded", reason=reason)
+            accepted = dataclasses.replace(outcome, status="accepted")
             self._keep_quarantine(outcome)
             replace(pending / "data.parquet", landing / "data.parquet")
             write_json(landing / "outcome.json", accepted)
-            for superseded in self.quarantine_dir(outcome).glob("*.parquet"):
-                if superseded.stem != outcome.ingest_id:
-                    superseded.unlink()
+            for earlier in self.quarantine_dir(outcome).glob("*.parquet"):
+                if earlier.stem < outcome.ingest_id:
+                    earlier.unlink()
         shutil.rmtree(pending)
         return accepted
 
@@ -98,25 +115,49 @@ class Lake:
         replace(self.pending(outcome), self.root / "rejected" / outcome.ingest_id)
         return rejected
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold all landings still: none is swapped meanwhile. Not to be nested."""
+        return exclusive(self.root / ".lock")
+
     def partitions(self, source: str, table: str) -> list[Partition]:
-        """The accepted landings of one table, by day. One whose data and outcome differ was interrupted: not listed."""
-        found = []
-        for path in sorted((self.root / "raw" / source / table).glob("dt=*/outcome.json")):
-            outcome = TypeAdapter(Outcome).validate_json(path.read_bytes())
-            if _ingest_id_of(path.with_name("data.parquet")) != outcome.ingest_id:
-                continue
-            found.append(
-                Partition(
-                    source=source,
-                    table=table,
-                    day=outcome.day,
-                    rows=outcome.accepted,
-                    content_hash=outcome.content_hash,
-                    first_event_date=outcome.first_event_date,
-                    last_event_date=outcome.last_event_date,
-                )
+        """The accepted landings of one table, by day. Ask while they are `locked`.
+
+        Raises:
+            LandingInterrupted: a run was killed between swapping a day's data and writing its outcome.
+        """
+        outcomes = [
+            (folder, _read_outcome(folder / "outcome.json"))
+            for folder in sorted((self.root / "raw" / source / table).glob("dt=*"))
+        ]
+        interrupted = [
+            folder.name.removeprefix("dt=")
+            for folder, outcome in outcomes
+            if _ingest_id_of(folder / "data.parquet") != (outcome.ingest_id if outcome else None)
+        ]
+        if interrupted:
+            raise LandingInterrupted(
+                f"A run was stopped while it landed {source} of {', '.join(interrupted)}. Nothing is lost: load "
+                "these days again."
             )
-        return found
+        return [
+            Partition(
+                source=source,
+                table=table,
+                day=outcome.day,
+                rows=outcome.accepted,
+                content_hash=outcome.content_hash,
+                first_event_date=outcome.first_event_date,
+                last_event_date=outcome.last_event_date,
+                rules=outcome.rules,
+            )
+            for _, outcome in outcomes
+            if outcome
+        ]
+
+    def accepted(self) -> list[Outcome]:
+        """The outcome of every accepted landing, of all tables, by table and day."""
+        paths = sorted((self.root / "raw").glob("*/*/dt=*/outcome.json"))
+        return [outcome for path in paths if (outcome := _read_outcome(path))]
 
     def sweep(self, *, rejected_days: int) -> None:
         """Remove what killed attempts left behind, and rejected or quarantined records past their time.
@@ -145,6 +186,10 @@ class Lake:
         if quarantined.exists():
             quarantined.chmod(0o600)  # raw records may hold personal data
             replace(quarantined, self.quarantine_dir(outcome) / f"{outcome.ingest_id}.parquet")
+
+
+def _read_outcome(path: Path) -> Outcome | None:
+    return TypeAdapter(Outcome).validate_json(path.read_bytes()) if path.exists() else None
 
 
 def _ingest_id_of(data: Path) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 from pydantic_core import to_json
 
-from storage.files import new_id, replace
+from storage.files import new_id, write_bytes
 
 # The columns of each table, in DuckDB's types. A new column goes to the end: older files give NULL for it.
 TABLES: dict[str, dict[str, str]] = {
@@ -33,6 +33,8 @@ TABLES: dict[str, dict[str, str]] = {
         "contract_digest": "VARCHAR",
         "reason": "VARCHAR",
         "warnings": "VARCHAR[]",
+        "rules": "VARCHAR",
+        "gate_id": "VARCHAR",
     },
     "check_result": {
         "gate_id": "VARCHAR",
@@ -57,6 +59,7 @@ TABLES: dict[str, dict[str, str]] = {
         "gap_dates": "DATE[]",
         "is_full": "BOOLEAN",
         "reason": "VARCHAR",
+        "gate_id": "VARCHAR",
     },
 }
 
@@ -69,11 +72,8 @@ def record(lake_dir: Path, table: str, rows: Iterable[Any]) -> None:
         table: a key of `TABLES`.
         rows: written as one JSON object a line.
     """
-    path = lake_dir / "meta" / table / f"{new_id()}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(b"".join(to_json(row) + b"\n" for row in rows))
-    replace(temporary, path)
+    lines = b"".join(to_json(row) + b"\n" for row in rows)
+    write_bytes(lake_dir / "meta" / table / f"{new_id()}.json", lines)
 
 
 def load(connection: duckdb.DuckDBPyConnection, lake_dir: Path) -> None:

@@ -25,8 +25,8 @@ class Settings(BaseSettings):
     launch_date: date = date(2026, 1, 5)
     # How many days after its event day a log line may arrive and still count. In the simulated logs 97.8% arrive on
     # the same day and 99.9% within 3 days (docs/problem.md, "How late is late"). Each day more makes a daily build
-    # restate one day more; each day less sends its share to quarantine as too_late. Lower or raise it only with a
-    # full rebuild, which a changed value triggers by itself.
+    # restate one day more; each day less sends its share to quarantine as too_late. Changing it, or the launch date,
+    # asks for every day to be loaded again: a build refuses landings that were made under other values.
     late_arrival_days: Annotated[int, Field(ge=0, le=30)] = 3
     active_definition: Annotated[str, Field(pattern="^(used|opened)$")] = "used"
     releases_kept: Annotated[int, Field(ge=1)] = 5
@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     def warehouse_dir(self) -> Path:
         """Releases, and the candidates that may become one."""
         return self.data_dir / "warehouse"
+
+    @property
+    def landing_rules(self) -> str:
+        """The settings that decide which records land, in words. A build mixes no landings of different rules."""
+        return f"launch date {self.launch_date}, at most {self.late_arrival_days} days late"
 
     def salt(self) -> bytes:
         """The key under which personal identifiers are hashed; made once, readable by the owner alone."""

@@ -11,7 +11,6 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from storage.errors import LiftoffError
 from storage.files import exclusive, new_id, remove_older_than, replace, sync, write_json
@@ -39,10 +39,10 @@ class NotAudited(LiftoffError):
 class Overtaken(LiftoffError):
     """Another build published first. `winner` is the id of its release."""
 
-    def __init__(self, candidate: "Candidate", winner: str | None) -> None:
+    def __init__(self, build: "Begun", winner: str | None) -> None:
         self.winner = winner
         super().__init__(
-            f"Build {candidate.id} was not published: it started from {candidate.begun.parent or 'nothing'}, and "
+            f"Build {build.id} was not published: it started from {build.parent or 'nothing'}, and "
             f"readers now see {winner or 'nothing'}, which another build or a rollback put there meanwhile. "
             "Nothing is lost: run it again, and it starts from there."
         )
@@ -63,6 +63,8 @@ class Manifest:
     """Days without an accepted landing, which someone allowed: their metrics are NULL."""
     rules_digest: str
     """Over models and settings. When it changes, everything is restated."""
+    code_version: str
+    """Version of the package, and a digest over all code and contracts."""
     inputs: tuple[Partition, ...]
     database_sha256: str = ""
     database_bytes: int = 0
@@ -89,11 +91,9 @@ class Release:
         """What it was made from."""
         return TypeAdapter(Manifest).validate_json((self.path / "manifest.json").read_bytes())
 
-    @cached_property
-    def gate_report(self) -> Mapping[str, Any]:
-        """The audit that let it pass."""
-        report: Mapping[str, Any] = json.loads((self.path / "gate_report.json").read_text(encoding="utf-8"))
-        return report
+    def is_intact(self) -> bool:
+        """Whether the database is, byte for byte, the one that was published."""
+        return self.database.exists() and sha256(self.database) == self.manifest.database_sha256
 
 
 @dataclass(frozen=True)
@@ -123,17 +123,22 @@ class Candidate:
 
     @property
     def scratch(self) -> Path:
-        """The file for staging and intermediate tables, dropped before the audit."""
+        """The file for staging and intermediate tables, gone when the candidate is published."""
         return self.path / "scratch.duckdb"
+
+    @property
+    def inputs(self) -> Path:
+        """The landings that the build reads, linked: what is landed meanwhile does not reach it."""
+        return self.path / "inputs"
 
     @cached_property
     def begun(self) -> Begun:
         """How the build started."""
         return TypeAdapter(Begun).validate_json((self.path / "begun.json").read_bytes())
 
-    def keep_report(self, report: Any) -> None:
-        """Keep the gate's report beside the database, tied to the very bytes that were audited."""
-        write_json(self.path / "gate_report.json", {"database_sha256": sha256(self.database), **report})
+    def keep_report(self, report: Any, audited_sha256: str) -> None:
+        """Keep the gate's report beside the database, tied to the very bytes that the audit began with."""
+        write_json(self.path / "gate_report.json", {"database_sha256": audited_sha256, **report})
 
 
 class Warehouse:
@@ -154,8 +159,15 @@ class Warehouse:
         return release
 
     def releases(self) -> list[Release]:
-        """All that are kept, the newest first."""
-        return [Release(path) for path in sorted((self.root / "releases").glob("*"), reverse=True)]
+        """All that readers were ever shown and that are kept, the newest first."""
+        shown = {entry["release"] for entry in self.history()}
+        paths = sorted((self.root / "releases").glob("*"), reverse=True)
+        return [release for path in paths if (release := Release(path)).id in shown or release == self._current()]
+
+    def history(self) -> list[dict[str, str]]:
+        """What readers were shown since when, the oldest first: `release`, `at`, and `why` (publish or rollback)."""
+        path = self.root / "history.jsonl"
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
     def release(self, release_id: str) -> Release:
         """Find a release by its id.
@@ -164,7 +176,7 @@ class Warehouse:
             NoRelease: it is not kept, or never was.
         """
         release = Release(self.root / "releases" / release_id)
-        if not release.path.is_dir():
+        if release not in self.releases():
             raise NoRelease(f"Release {release_id} is not kept any more, or never was: liftoff releases lists them.")
         return release
 
@@ -180,17 +192,17 @@ class Warehouse:
         return candidate
 
     def candidate(self, candidate_id: str) -> Candidate:
-        """Find a candidate that another process began.
+        """Find a candidate that another process began, wherever it has got to.
 
         Raises:
-            LiftoffError: it is gone.
+            LiftoffError: it was rejected, or given up.
         """
-        path = self.root / "candidates" / candidate_id
-        if not path.is_dir():
-            raise LiftoffError(
-                f"Candidate {candidate_id} is gone: it was published, rejected or given up. Build again."
-            )
-        return Candidate(path)
+        for folder in ("candidates", "releases"):
+            if (path := self.root / folder / candidate_id).is_dir():
+                return Candidate(path)
+        was_rejected = (self.root / "rejected" / candidate_id).is_dir()
+        fate = "failed its audit" if was_rejected else "was left unfinished for a day, or its release is not kept"
+        raise LiftoffError(f"Candidate {candidate_id} is gone: it {fate}. Build again.")
 
     def reject(self, candidate: Candidate) -> Path:
         """Keep a candidate that failed its audit where no reader looks."""
@@ -205,7 +217,7 @@ class Warehouse:
         shutil.rmtree(candidate.path)
 
     def publish(self, candidate: Candidate, manifest: Manifest) -> Release:
-        """Make `candidate` the release that readers see, atomically.
+        """Make `candidate` the release that readers see, atomically. Doing it again changes nothing.
 
         Compare-and-swap: succeeds only while `current` is still the candidate's parent.
 
@@ -213,35 +225,41 @@ class Warehouse:
             Overtaken: another build published first; build again from the new parent.
             NotAudited: the candidate has no gate report, a failed one, or changed since.
         """
-        digest = self._audited_digest(candidate)
-        size = candidate.database.stat().st_size
-        write_json(
-            candidate.path / "manifest.json",
-            dataclasses.replace(manifest, database_sha256=digest, database_bytes=size),
-        )
-        sync(candidate.database)
         release = Release(self.root / "releases" / candidate.id)
+        digest = self._audited_digest(candidate)
+        begun, size = candidate.begun, candidate.database.stat().st_size
         with exclusive(self.root / ".lock"):
             current = self._current()
-            if (current.id if current else None) != candidate.begun.parent:
-                raise Overtaken(candidate, current.id if current else None)
-            replace(candidate.path, release.path)
-            self._point_to(release)
-            self._prune()
+            if current == release:
+                return release
+            if (current.id if current else None) != begun.parent:
+                raise Overtaken(begun, current.id if current else None)
+            if candidate.path != release.path:
+                _remove_workings(candidate)
+                write_json(
+                    candidate.path / "manifest.json",
+                    dataclasses.replace(manifest, database_sha256=digest, database_bytes=size),
+                )
+                sync(candidate.database)
+                replace(candidate.path, release.path)
+            self._show(release, "publish")
+            self._prune(release)
         return release
 
     def roll_back(self, release_id: str | None = None) -> Release:
         """Show readers an earlier release again: `release_id`, or the parent of the current one.
 
         Raises:
-            NoRelease: it is not kept, or there is none before the current one.
+            NoRelease: it is not kept, is not what was published any more, or there is none before the current one.
         """
         with exclusive(self.root / ".lock"):
             wanted = release_id or self.current().manifest.parent
             if wanted is None:
                 raise NoRelease("The current release is the first one: there is none before it.")
             release = self.release(wanted)
-            self._point_to(release)
+            if not release.is_intact():
+                raise NoRelease(f"Release {wanted} is not what was published any more. Choose another one.")
+            self._show(release, "rollback")
         return release
 
     def _current(self) -> Release | None:
@@ -260,17 +278,43 @@ class Warehouse:
             raise NotAudited(f"Candidate {candidate.id} changed after its audit. Build and audit it again.")
         return digest
 
-    def _point_to(self, release: Release) -> None:
+    def _show(self, release: Release, why: str) -> None:
+        current = self._current()
+        if current and current.id not in {entry["release"] for entry in self.history()}:
+            self._note(current, "publish")  # by a run that was killed just after it had shown it
         link = self.root / f".current.{secrets.token_hex(3)}"
         link.symlink_to(Path("releases") / release.id)  # relative: the folder may be mounted elsewhere
         link.replace(self.root / "current")
         sync(self.root)
+        self._note(release, why)
 
-    def _prune(self) -> None:
-        keep = {release.id for release in self.releases()[: self.releases_kept]} | {self.current().id}
-        for release in self.releases():
-            if release.id not in keep:
-                shutil.rmtree(release.path)
+    def _note(self, release: Release, why: str) -> None:
+        with (self.root / "history.jsonl").open("ab") as file:
+            file.write(to_json({"release": release.id, "at": now(), "why": why}) + b"\n")
+
+    def _prune(self, current: Release) -> None:
+        """Keep the current release, then its ancestors, then the newest others; the rest goes.
+
+        What was moved to `releases` by a run that was killed before it was shown was never a release: it goes too.
+        """
+        releases = {release.id: release for release in self.releases()}
+        line: list[str] = []
+        ancestor = releases.get(current.id)
+        while ancestor and len(line) < self.releases_kept:
+            line.append(ancestor.id)
+            ancestor = releases.get(ancestor.manifest.parent or "")
+        keep = [*line, *(name for name in releases if name not in line)][: self.releases_kept]
+        for path in (self.root / "releases").glob("*"):
+            if path.name not in keep:
+                trash = self.root / "rejected" / path.name  # out of sight first: removing takes many steps
+                replace(path, trash)
+                shutil.rmtree(trash, ignore_errors=True)
+
+
+def _remove_workings(candidate: Candidate) -> None:
+    """What a build needed for itself: a release is complete without it."""
+    candidate.scratch.unlink(missing_ok=True)
+    shutil.rmtree(candidate.inputs, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from simulator.logs import write_day
-from tests.e2e.conftest import Platform, Source, Tables, assert_same, day, window
+from tests.e2e.conftest import Platform, Source, Tables, assert_same, day, window, write_short_day
 
 # Where the run is killed: the function, before or after its n-th call.
 POINTS = {
@@ -20,13 +20,15 @@ POINTS = {
     "before the landings are audited": ("liftoff.flow.gate.audit_events", "before", 1),
     "after the landings were audited": ("liftoff.flow.gate.audit_events", "after", 1),
     "after a quarantine is swapped, before its data": ("storage.lake.Lake._keep_quarantine", "after", 2),
-    "after data are swapped, before their outcome": ("storage.lake.write_json", "before", 2),
+    "after data are swapped, before their outcome": ("storage.lake.write_json", "before", 1),
     "after an outcome is written": ("storage.lake.write_json", "after", 2),
+    "before the attempts are recorded": ("liftoff.flow.meta.record", "before", 2),
     "after the first model": ("liftoff.flow._log_node", "after", 1),
     "after the last model": ("liftoff.flow.dbt.build_models", "after", 1),
+    "before the marts are audited": ("liftoff.flow.gate.audit_marts", "before", 1),
     "after the marts were audited": ("liftoff.flow.gate.audit_marts", "after", 1),
-    "before the link is swapped": ("storage.warehouse.Warehouse._point_to", "before", 1),
-    "after the link is swapped": ("storage.warehouse.Warehouse._point_to", "after", 1),
+    "before the link is swapped": ("storage.warehouse.Warehouse._show", "before", 1),
+    "after the link is swapped": ("storage.warehouse.Warehouse._show", "after", 1),
 }
 
 KILLED_RUN = """
@@ -59,16 +61,17 @@ Loaded = tuple[Path, Path, Tables, Tables]
 
 @pytest.fixture(scope="module")
 def loaded(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """An installation with days 0 to 3, day 3 damaged in part; the repaired source; the marts before and after."""
+    """An installation with days 0 to 2, of which day 2 was short; its source repaired, and longer by two days."""
     root = tmp_path_factory.mktemp("killed")
     with pytest.MonkeyPatch.context() as patch:
         before = Platform(root / "before")
         patch.setenv("LIFTOFF_DATA_DIR", str(before.data_dir))
         patch.setenv("LIFTOFF_EVENTS_DIR", str(root / "events"))
-        for number in range(3):
+        for number in range(2):
             write_day(source.product, day(number), root / "events")
+        write_short_day(source.product, 2, root / "events")
         before.load(0, 2)
-        for number in range(3, 5):
+        for number in range(2, 5):
             write_day(source.product, day(number), root / "events")
         undisturbed = Platform(root / "undisturbed")
         patch.setenv("LIFTOFF_DATA_DIR", str(undisturbed.data_dir))

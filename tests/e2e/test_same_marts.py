@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from liftoff import flow
+from storage.lake import LandingInterrupted
 from storage.settings import load_settings
-from tests.e2e.conftest import Platform, Tables, assert_same, day
+from tests.e2e.conftest import Platform, Source, Tables, assert_same, day, window, write_short_day
 
 DAYS = 10
 
@@ -76,3 +78,50 @@ def test_changed_settings_restate_everything(platform: Platform, monkeypatch: py
     opened = platform.tables()["mart_active_users_daily"]
     assert sum(row[1] for row in opened) > sum(row[1] for row in used)
     assert set(platform.current().manifest.restated_dates) >= {day(number) for number in range(4)}
+
+
+def test_a_build_reads_what_its_plan_names_whatever_lands_meanwhile(
+    platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.load(0, 1)
+    flow.land(window(2, 2))
+    candidate = flow.prepare()
+    assert candidate
+    write_short_day(source.product, 2, tmp_path / "half")
+    monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(tmp_path / "half"))
+    flow.land(window(2, 2))
+    for step in (flow.transform, flow.transform, flow.audit, flow.publish, flow.publish):  # each may be tried again
+        step(candidate)
+    whole = platform.tables()
+
+    assert platform.load(2, 2), "the landing that came meanwhile is new to the release"
+    half = platform.tables()
+    assert sum(row[1] for row in half["mart_active_users_daily"]) < sum(
+        row[1] for row in whole["mart_active_users_daily"]
+    )
+
+    monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(source.events_dir))
+    assert platform.load(2, 2), "and so is the repaired one"
+    assert_same(platform.tables(), whole)
+
+
+def test_a_landing_that_was_interrupted_stops_builds_of_other_days_until_it_is_loaded_again(
+    platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.load(0, 2)
+    before = platform.current()
+    write_short_day(source.product, 2, tmp_path / "half")
+    with monkeypatch.context() as patch:
+        patch.setenv("LIFTOFF_EVENTS_DIR", str(tmp_path / "half"))
+        patch.setattr("storage.lake.write_json", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            platform.load(2, 2)
+    with pytest.raises(LandingInterrupted, match=str(day(2))):
+        platform.load(1, 1)
+    assert platform.current() == before
+    platform.load(2, 2)
+    assert platform.current().manifest.last_date == day(2)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

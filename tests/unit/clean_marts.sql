@@ -30,7 +30,7 @@ if(is_gap, null, (select count(*) from fct_user_activity_day where activity_date
 if(is_gap, null, (select count(*) from fct_user_activity_day where activity_date = date_day and has_used)) as used_users,
 if(is_gap, null, (select count(*) from fct_user_activity_day where activity_date = date_day and has_opened)) as opened_users,
 if(is_gap, null, (select count(*) from fct_session where session_date = date_day and user_count = 0)) as anonymous_devices,
-date_day > date '{last}' - 3 as is_provisional, is_gap
+count(*) filter (where not is_gap) over (order by date_day rows between 1 following and unbounded following) < 3 as is_provisional, is_gap
 from (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date);
 
 create table mart_retention_cohort as

@@ -1,7 +1,7 @@
 """The raw contract of events: each of its checks seen red, and a window of good days seen green."""
 
-from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from unittest.mock import Mock
 import duckdb
 import pytest
 
-from contracts import load_event_contracts
+from contracts import SQL_TYPES, load_event_contracts
 from quality import gate, soda
-from quality.event_window import TYPES
 from quality.gate import GateError, Report
-from storage.settings import Settings, load_settings
+from storage.lake import Lake, Outcome
+from storage.settings import load_settings
 
 FIRST = date(2026, 1, 5)
 DAYS = [FIRST + timedelta(days) for days in range(4)]
@@ -31,7 +31,7 @@ GOOD_DAY = f"""
         received_at as occurred_at, received_at as sent_at, received_at,
         if(hour % 4 = 0, null, 'u' || n) as user_id, 'd' || n as device_id, 's' || hour as session_id, platform,
         null::varchar as device_model, null::varchar as os_version, '1.0.0' as app_version, 'NA' as country_code,
-        {", ".join(f"null::{TYPES[kind]} as {name}" for name, kind in PROPERTIES.items())},
+        {", ".join(f"null::{SQL_TYPES[kind]} as {name}" for name, kind in PROPERTIES.items())},
         received_at as event_at
     from (
         select hour, n, platform, cast($day as date) + to_hours(hour) + to_minutes(n) as received_at
@@ -41,23 +41,43 @@ GOOD_DAY = f"""
 """
 
 
-def write_landing(folder: Path, day: date, change: str = "from good", name: str = "data.parquet") -> Path:
-    """Write a landing: a good day, changed by a SELECT that finds it as `good`."""
-    path = folder / str(day) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+def stage(lake: Lake, day: date, change: str = "from good", **counts: Any) -> Outcome:
+    """Leave a landing as ingestion does: a good day, changed by a SELECT that finds it as `good`; other counts."""
+    pending = lake.begin()
     with duckdb.connect() as connection:
         connection.execute(f"create table good as {GOOD_DAY}", {"day": str(day)})
-        connection.sql(change).write_parquet(str(path))
-    return path
+        changed = connection.sql(change)
+        rows = len(changed)
+        changed.write_parquet(str(pending / "data.parquet"))
+    return Outcome(
+        ingest_id=pending.name,
+        source="events",
+        table="events",
+        day=day,
+        status="staged",
+        started_at=datetime(2026, 2, 1, tzinfo=UTC),
+        **{"read": rows, "accepted": rows} | counts,
+    )
+
+
+def judge(lake: Lake, staged: Sequence[Outcome], baseline: Outcome | None = None) -> Report:
+    accepted = (baseline.day, lake.pending(baseline) / "data.parquet") if baseline else None
+    return gate.audit_events(load_settings(), lake, staged, accepted)
 
 
 @pytest.fixture
-def land(tmp_path: Path) -> Callable[..., Path]:
-    return partial(write_landing, tmp_path)
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "o'clock")
 
 
-def audit(landings: Mapping[date, Path], baseline: tuple[date, Path] | None = None) -> Report:
-    return gate.audit_events(load_settings(), landings, baseline)
+@pytest.fixture
+def land(lake: Lake) -> Callable[..., Outcome]:
+    return partial(stage, lake)
+
+
+@pytest.fixture
+def audit(lake: Lake) -> Callable[..., Report]:
+    return partial(judge, lake)
 
 
 def failures(report: Report) -> dict[str, set[date]]:
@@ -65,10 +85,12 @@ def failures(report: Report) -> dict[str, set[date]]:
     return {result.name: set(result.days) for result in report.failures}
 
 
-def test_a_window_of_good_days_passes_in_one_run(land: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_of_good_days_passes_in_one_run(
+    land: Callable[..., Outcome], audit: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
     verify = Mock(side_effect=soda.verify)
     monkeypatch.setattr(soda, "verify", verify)
-    report = audit({day: land(day) for day in DAYS})
+    report = audit([land(day) for day in DAYS])
     assert report.passed, report.text()
     verify.assert_called_once()
     assert report.subject == "Landing of events 2026-01-05 to 2026-01-08"
@@ -88,6 +110,7 @@ DAMAGES = [
     ),
     ("hours_present", "from good where hour(received_at) <> 0", "23 of 24 hours have rows (hour 0 is missing)"),
     ("days_present", "from good where false", "no events"),
+    ("quarantined_share", "from good where false", "no line was read"),
     ("received_on_its_day", f"select * replace ({MANY_DAYS_LATER} as received_at) from good", "not so for"),
     ("received_on_its_day", f"select * replace (if({ONE}, null, received_at) as received_at) from good", "not so for"),
     (
@@ -104,6 +127,7 @@ DAMAGES = [
         "select * replace (if(platform = 'tv', null, user_id) as user_id) from good",
         "events without user_id rose on tv (25% to 100%) since",
     ),
+    ("platform_present", "from good where platform not in ('tv', 'web')", "no events on tv (120 on "),
 ]
 DAMAGED_DAYS = [FIRST + timedelta(2 * number + 1) for number in range(len(DAMAGES))]
 
@@ -111,11 +135,10 @@ DAMAGED_DAYS = [FIRST + timedelta(2 * number + 1) for number in range(len(DAMAGE
 @pytest.fixture(scope="module")
 def damaged_window(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """The audit of a window in which each second day has one damage."""
-    folder = tmp_path_factory.mktemp("damaged")
+    lake = Lake(tmp_path_factory.mktemp("damaged"))
     changes = {day: change for day, (_, change, _) in zip(DAMAGED_DAYS, DAMAGES, strict=True)}
     days = [FIRST + timedelta(number) for number in range(2 * len(DAMAGES))]
-    landings = {day: write_landing(folder, day, changes.get(day, "from good")) for day in days}
-    return gate.audit_events(Settings(data_dir=folder), landings, None)
+    return judge(lake, [stage(lake, day, changes.get(day, "from good")) for day in days])
 
 
 @pytest.mark.parametrize("number", range(len(DAMAGES)), ids=[f"{check} {n}" for n, (check, _, _) in enumerate(DAMAGES)])
@@ -143,21 +166,21 @@ def test_the_good_days_between_bad_ones_pass(damaged_window: Report) -> None:
     ],
 )
 def test_a_property_that_is_not_landed_as_promised_fails_all_days(
-    change: str, message: str, land: Callable[..., Path]
+    change: str, message: str, land: Callable[..., Outcome], audit: Callable[..., Report]
 ) -> None:
-    report = audit({day: land(day, change) for day in DAYS[:2]})
+    report = audit([land(day, change) for day in DAYS[:2]])
     assert failures(report) == {"columns_as_promised": set(DAYS[:2])}
     assert message in report.text()
 
 
-def test_a_check_that_names_no_day_fails_all_days(land: Callable[..., Path]) -> None:
-    landings = {DAYS[0]: land(DAYS[0]), DAYS[1]: land(DAYS[1], "select * replace (1.5 as schema_version) from good")}
-    assert failures(audit(landings))["schema"] == set(DAYS[:2])
+def test_a_check_that_names_no_day_fails_all_days(land: Callable[..., Outcome], audit: Callable[..., Report]) -> None:
+    staged = [land(DAYS[0]), land(DAYS[1], "select * replace (1.5 as schema_version) from good")]
+    assert failures(audit(staged))["schema"] == set(DAYS[:2])
 
 
-def test_a_window_without_any_event_fails(land: Callable[..., Path]) -> None:
-    report = audit({DAYS[0]: land(DAYS[0], "from good where false")})
-    assert failures(report).keys() == {"row_count", "days_present", "hours_present"}
+def test_a_window_without_any_event_fails(land: Callable[..., Outcome], audit: Callable[..., Report]) -> None:
+    report = audit([land(DAYS[0], "from good where false")])
+    assert failures(report).keys() == {"row_count", "days_present", "hours_present", "quarantined_share"}
     assert report.failed_days == {DAYS[0]}
 
 
@@ -166,65 +189,133 @@ def test_a_window_without_any_event_fails(land: Callable[..., Path]) -> None:
 def test_the_share_without_user_may_rise_by_20_points_over_the_accepted_day(
     without_user: int,
     passes: bool,  # noqa: FBT001 - pytest passes it by name
-    land: Callable[..., Path],
+    land: Callable[..., Outcome],
+    audit: Callable[..., Report],
 ) -> None:
     change = f"""
         select * replace (if(row_number() over (partition by platform order by event_id) <= {without_user}, null, 'u')
         as user_id) from good
     """
-    report = audit({DAYS[1]: land(DAYS[1], change)}, baseline=(DAYS[0], land(DAYS[0])))
+    report = audit([land(DAYS[1], change)], baseline=land(DAYS[0]))
     assert failures(report) == ({} if passes else {"null_user_share": {DAYS[1]}})
     assert not report.warnings
 
 
-def test_a_broken_build_that_lasts_does_not_pass_on_its_second_day(land: Callable[..., Path]) -> None:
+def test_a_broken_build_that_lasts_does_not_pass_on_its_second_day(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
     broken = "select * replace (null::varchar as user_id) from good"
-    landings = {day: land(day, broken if day in DAYS[1:3] else "from good") for day in DAYS}
-    report = audit(landings)
+    report = audit([land(day, broken if day in DAYS[1:3] else "from good") for day in DAYS])
     assert failures(report) == {"null_user_share": set(DAYS[1:3])}
     (result,) = report.failures
     assert "2026-01-06: events without user_id rose on android (25% to 100%)" in result.message
     assert "2026-01-07: events without user_id rose on android (25% to 100%)" in result.message
 
 
-def test_a_platform_with_too_few_events_is_left_out_and_counted(land: Callable[..., Path]) -> None:
+def test_a_platform_with_too_few_events_is_left_out_and_counted(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
     few = "select * replace (null::varchar as user_id) from good where platform <> 'tv' or hour(received_at) < 19"
     change = few.replace("null::varchar", "if(platform = 'tv', null, user_id)")
-    report = audit({DAYS[1]: land(DAYS[1], change)}, baseline=(DAYS[0], land(DAYS[0])))
+    report = audit([land(DAYS[1], change)], baseline=land(DAYS[0]))
     assert report.passed, report.text()
     assert [result.message for result in report.warnings] == [
         "2026-01-06: tv not compared: fewer than 100 events on this day or on 2026-01-05"
     ]
 
 
-def test_a_first_day_ever_says_cold_start(land: Callable[..., Path]) -> None:
-    report = audit({day: land(day) for day in DAYS[:2]})
+def test_a_first_day_ever_says_cold_start(land: Callable[..., Outcome], audit: Callable[..., Report]) -> None:
+    report = audit([land(day) for day in DAYS[:2]])
     (warning,) = report.warnings
     assert (warning.name, warning.outcome, warning.days) == ("cold_start", "warned", (DAYS[0],))
     assert warning.message == "2026-01-05: android, ios, tv, web not compared: no accepted day before it (cold_start)"
 
 
-def test_a_platform_that_is_new_is_left_out_and_counted(land: Callable[..., Path]) -> None:
+def test_a_platform_that_is_new_is_left_out_and_counted(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
     without_tv = land(DAYS[0], "from good where platform <> 'tv'")
-    (warning,) = audit({DAYS[1]: land(DAYS[1])}, baseline=(DAYS[0], without_tv)).warnings
+    (warning,) = audit([land(DAYS[1])], baseline=without_tv).warnings
     assert warning.message.startswith("2026-01-06: tv not compared")
 
 
-def test_a_file_that_cannot_be_read_is_an_error_and_no_pass(tmp_path: Path) -> None:
-    path = tmp_path / "data.parquet"
-    path.write_bytes(b"not parquet")
+def test_a_platform_that_stays_away_does_not_pass_on_its_second_day(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    without_tv = "from good where platform <> 'tv'"
+    report = audit([land(day, without_tv if day in DAYS[1:3] else "from good") for day in DAYS])
+    assert failures(report) == {"platform_present": set(DAYS[1:3])}
+    (result,) = report.failures
+    assert result.message == (
+        "2026-01-06: no events on tv (120 on 2026-01-05); 2026-01-07: no events on tv (120 on 2026-01-05)"
+    )
+
+
+@pytest.mark.parametrize(("hours", "passes"), [(20, False), (19, True)])
+def test_a_platform_of_fewer_than_100_events_may_stay_silent_for_a_day_and_is_counted(
+    hours: int,
+    passes: bool,  # noqa: FBT001 - pytest passes it by name
+    land: Callable[..., Outcome],
+    audit: Callable[..., Report],
+) -> None:
+    baseline = land(DAYS[0], f"from good where platform <> 'tv' or hour(received_at) < {hours}")
+    report = audit([land(DAYS[1], "from good where platform <> 'tv'")], baseline)
+    assert failures(report) == ({} if passes else {"platform_present": {DAYS[1]}})
+    assert [warning.message for warning in report.warnings] == [
+        "2026-01-06: tv not compared: fewer than 100 events on this day or on 2026-01-05"
+    ]
+
+
+def test_a_flood_of_refused_lines_does_not_pass_although_each_hour_has_an_event(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    one_an_hour = "from good qualify row_number() over (partition by hour(received_at) order by event_id) = 1"
+    report = audit([land(DAYS[0], one_an_hour, read=1_558, quarantined=1_533, duplicates=1)])
+    assert failures(report) == {"quarantined_share": {DAYS[0]}}
+    (result,) = report.failures
+    assert result.message == "2026-01-05: 1,533 of 1,558 lines were refused (98.4%, at most 5% may be)"
+
+
+# A good day holds 480 events.
+@pytest.mark.parametrize(
+    ("counts", "complaint"),
+    [
+        ({"read": 505, "quarantined": 25}, None),
+        ({"read": 506, "quarantined": 26}, "26 of 506 lines were refused (5.1%, at most 5% may be)"),
+        ({"read": 490, "quarantined": 4, "duplicates": 6}, None),
+        (
+            {"read": 481},
+            "481 lines read, but 480 accepted (480 in the file), 0 quarantined and 0 repeated",
+        ),
+        (
+            {"read": 481, "accepted": 481},
+            "481 lines read, but 481 accepted (480 in the file), 0 quarantined and 0 repeated",
+        ),
+        (
+            {"read": 485, "accepted": 475, "quarantined": 5, "duplicates": 5},
+            "485 lines read, but 475 accepted (480 in the file), 5 quarantined and 5 repeated",
+        ),
+    ],
+)
+def test_each_line_that_was_read_is_accounted_for_and_few_are_refused(
+    counts: dict[str, int], complaint: str | None, land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    failed = audit([land(DAYS[0], **counts)]).failures
+    assert [result.message for result in failed] == ([f"2026-01-05: {complaint}"] if complaint else [])
+
+
+def test_a_file_that_cannot_be_read_is_an_error_and_no_pass(
+    lake: Lake, land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    landing = land(DAYS[0])
+    (lake.pending(landing) / "data.parquet").write_bytes(b"not parquet")
     with pytest.raises(GateError, match="could not read what was staged"):
-        audit({DAYS[0]: path})
+        audit([landing])
 
 
-def test_paths_may_hold_quotes(land: Callable[..., Path]) -> None:
-    report = audit({DAYS[0]: land(DAYS[0], name="o'clock.parquet")})
-    assert report.passed, report.text()
-
-
-def test_sample_rows_hide_who_it_was(land: Callable[..., Path]) -> None:
-    path = land(DAYS[0], "select * replace (if(event_id like 'tv-23-2-%', null, event_name) as event_name) from good")
-    (result,) = audit({DAYS[0]: path}).failures
+def test_sample_rows_hide_who_it_was(land: Callable[..., Outcome], audit: Callable[..., Report]) -> None:
+    change = "select * replace (if(event_id like 'tv-23-2-%', null, event_name) as event_name) from good"
+    (result,) = audit([land(DAYS[0], change)]).failures
     (row,) = result.samples
     assert row["dt"] == DAYS[0]
     shown: dict[str, Any] = {name: row[name] for name in ("event_id", "device_id", "session_id")}

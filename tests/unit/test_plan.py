@@ -4,12 +4,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from liftoff.plan import BuildPlan, DayMissing, NothingLanded, describe_days, plan_build
+from liftoff.plan import BuildPlan, DayMissing, NothingLanded, OtherRules, plan_build
+from storage.days import describe_days
 from storage.lake import Partition
 from storage.settings import Settings
 from storage.warehouse import Manifest, now
 
 LAUNCH = date(2026, 1, 5)
+RULES = Settings(launch_date=LAUNCH).landing_rules
 
 
 def day(number: int) -> date:
@@ -17,7 +19,9 @@ def day(number: int) -> date:
 
 
 def landing(number: int, content: str = "a", first: int | None = None) -> Partition:
-    return Partition("events", "events", day(number), 10, content, day(number if first is None else first), day(number))
+    return Partition(
+        "events", "events", day(number), 10, content, day(number if first is None else first), day(number), RULES
+    )
 
 
 def manifest_of(plan: BuildPlan) -> Manifest:
@@ -30,6 +34,7 @@ def manifest_of(plan: BuildPlan) -> Manifest:
         restated_dates=plan.restated_dates,
         gap_dates=plan.gap_dates,
         rules_digest=plan.rules_digest,
+        code_version="",
         inputs=plan.inputs,
     )
 
@@ -37,7 +42,8 @@ def manifest_of(plan: BuildPlan) -> Manifest:
 def planned(
     parent: BuildPlan | None, *landed: Partition, allow_gap: bool = False, models: str = "m"
 ) -> BuildPlan | None:
-    return plan_build(parent and manifest_of(parent), landed, Settings(launch_date=LAUNCH), models, allow_gap=allow_gap)
+    manifest = manifest_of(parent) if parent else None
+    return plan_build(manifest, landed, Settings(launch_date=LAUNCH), models, allow_gap=allow_gap)
 
 
 def must_plan(parent: BuildPlan | None, *landed: Partition, allow_gap: bool = False, models: str = "m") -> BuildPlan:
@@ -67,11 +73,29 @@ def test_a_changed_landing_restates_what_it_held_before_and_what_it_holds_now() 
     assert after.restated_dates == tuple(map(day, range(5, 11)))
 
 
-def test_a_landing_that_was_taken_away_restates_its_days() -> None:
+@pytest.mark.parametrize("gone", [4, 9])
+def test_a_landing_that_was_taken_away_blocks_until_someone_allows_the_gap(gone: int) -> None:
     before = must_plan(None, *map(landing, range(10)))
-    after = must_plan(before, *map(landing, range(9)))
-    assert set(after.restated_dates) == {day(8), day(9), day(10)}
-    assert after.last_date == day(8)
+    left = [landing(number) for number in range(10) if number != gone]
+    with pytest.raises(DayMissing, match=str(day(gone))):
+        planned(before, *left)
+    after = must_plan(before, *left, allow_gap=True)
+    assert set(after.restated_dates) == {day(gone - 1), day(gone), day(gone + 1)}
+    assert (after.last_date, after.gap_dates) == (day(9), (day(gone),))
+
+
+@pytest.mark.parametrize("now", [Settings(launch_date=day(-1)), Settings(launch_date=LAUNCH, late_arrival_days=5)])
+def test_landings_of_other_settings_are_not_mixed_in(now: Settings) -> None:
+    with pytest.raises(OtherRules, match="2026-01-05 to 2026-01-06 landed under other settings"):
+        plan_build(None, [landing(0), landing(1)], now, "m", allow_gap=True)
+
+
+def test_another_definition_of_active_restates_everything() -> None:
+    first = must_plan(None, landing(0), landing(1))
+    other = Settings(launch_date=LAUNCH, active_definition="opened")
+    plan = plan_build(manifest_of(first), [landing(0), landing(1)], other, "m", allow_gap=False)
+    assert plan is not None
+    assert plan.is_full
 
 
 def test_nothing_is_built_when_nothing_changed() -> None:

@@ -1,6 +1,8 @@
 """Landings and releases: what a crash, a rival or a rollback leaves visible."""
 
+import os
 import threading
+import time
 from datetime import date
 from pathlib import Path
 
@@ -11,9 +13,9 @@ from storage import meta
 from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.files import new_id, write_json
-from storage.lake import Lake, Outcome
+from storage.lake import Lake, LandingInterrupted, Outcome
 from storage.settings import Settings, load_settings
-from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse, now
+from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse, now, sha256
 
 DAY = date(2026, 1, 5)
 
@@ -31,17 +33,21 @@ def build(warehouse: Warehouse, *, passed: bool = True) -> Candidate:
     candidate = warehouse.begin()
     with duckdb.connect(str(candidate.database)) as connection:
         connection.execute("create or replace table t as select $id as id", {"id": candidate.id})
-    candidate.keep_report({"passed": passed})
+    candidate.keep_report({"passed": passed}, sha256(candidate.database))
     return candidate
 
 
 def manifest(candidate: Candidate) -> Manifest:
-    return Manifest(candidate.id, candidate.begun.parent, now(), DAY, DAY, (), (), "rules", ())
+    return Manifest(candidate.id, candidate.begun.parent, now(), DAY, DAY, (), (), "rules", "code", ())
 
 
 def publish(warehouse: Warehouse) -> Release:
     candidate = build(warehouse)
     return warehouse.publish(candidate, manifest(candidate))
+
+
+def raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -76,11 +82,54 @@ def test_a_rejected_landing_leaves_the_previous_one_in_place(lake: Lake) -> None
     assert list(lake.quarantine_dir(rejected).glob("*.parquet"))
 
 
-def test_data_that_was_swapped_without_its_outcome_does_not_count(lake: Lake) -> None:
+@pytest.mark.parametrize("before", [True, False])
+def test_data_that_was_swapped_without_its_outcome_stops_builds_until_the_day_is_loaded_again(
+    lake: Lake, *, before: bool
+) -> None:
+    if before:
+        lake.accept(stage(lake, 1))
+    interrupted, landing = stage(lake, 2), lake.landing_dir("events", "events", DAY)
+    landing.mkdir(parents=True, exist_ok=True)
+    (lake.pending(interrupted) / "data.parquet").replace(landing / "data.parquet")
+    with pytest.raises(LandingInterrupted, match=f"{DAY}.*load"):
+        lake.partitions("events", "events")
+    lake.accept(stage(lake, 3))
+    assert [partition.content_hash for partition in lake.partitions("events", "events")] == ["3"]
+
+
+def test_of_two_reads_of_a_day_the_later_one_stays_whichever_is_accepted_last(lake: Lake) -> None:
+    early = stage(lake, 1)
+    time.sleep(0.002)
+    late = stage(lake, 2)
+    lake.accept(late)
+    assert lake.accept(early).status == "superseded"
+    assert [partition.content_hash for partition in lake.partitions("events", "events")] == ["2"]
+
+
+def test_while_landings_are_locked_none_is_swapped(lake: Lake) -> None:
     lake.accept(stage(lake, 1))
-    interrupted = stage(lake, 2)
-    (lake.pending(interrupted) / "data.parquet").replace(lake.landing_dir("events", "events", DAY) / "data.parquet")
-    assert lake.partitions("events", "events") == []
+    outcome = stage(lake, 2)
+    swapping = threading.Thread(target=lake.accept, args=(outcome,))
+    with lake.locked():
+        swapping.start()
+        swapping.join(timeout=0.3)
+        assert [partition.content_hash for partition in lake.partitions("events", "events")] == ["1"]
+    swapping.join()
+    assert [partition.content_hash for partition in lake.partitions("events", "events")] == ["2"]
+
+
+def test_a_sweep_removes_what_is_past_its_time_and_nothing_else(lake: Lake) -> None:
+    abandoned, running = lake.begin(), lake.begin()
+    old, new = (lake.reject(stage(lake, number, quarantined=True), "bad", {}) for number in (1, 2))
+    two_days, two_months = (time.time() - 86_400 * days for days in (2, 60))
+    os.utime(abandoned, (two_days, two_days))
+    rejected, refused = lake.root / "rejected", lake.quarantine_dir(old)
+    for path in (rejected / old.ingest_id, refused / f"{old.ingest_id}.parquet"):
+        os.utime(path, (two_months, two_months))
+    lake.sweep(rejected_days=30)
+    assert (abandoned.exists(), running.exists()) == (False, True)
+    assert [path.name for path in rejected.glob("*")] == [new.ingest_id]
+    assert [path.stem for path in refused.glob("*")] == [new.ingest_id]
 
 
 def test_quarantined_records_are_readable_by_their_owner_alone(lake: Lake) -> None:
@@ -184,11 +233,95 @@ def test_there_is_nothing_before_the_first_release(warehouse: Warehouse) -> None
         warehouse.roll_back()
 
 
-def test_the_newest_releases_are_kept_and_the_current_one_always(warehouse: Warehouse) -> None:
+def test_the_newest_releases_are_kept(warehouse: Warehouse) -> None:
     ids = [publish(warehouse).id for _ in range(5)]
     assert [release.id for release in warehouse.releases()] == ids[:1:-1]
-    warehouse.roll_back(ids[2])
-    assert warehouse.current().database.exists()
+    assert sorted(path.name for path in (warehouse.root / "releases").glob("*")) == ids[2:]
+
+
+def test_after_a_rollback_the_way_back_is_kept_before_what_was_rolled_back(warehouse: Warehouse) -> None:
+    ids = [publish(warehouse).id for _ in range(3)]
+    warehouse.roll_back(ids[0])
+    repaired = publish(warehouse)
+    assert {release.id for release in warehouse.releases()} == {repaired.id, ids[0], ids[2]}
+    assert warehouse.roll_back().id == ids[0]
+
+
+def test_a_publish_that_died_before_the_link_was_swapped_is_finished_by_its_retry(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = publish(warehouse)
+    candidate = build(warehouse)
+    with monkeypatch.context() as patch:
+        patch.setattr(Warehouse, "_show", raise_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.publish(candidate, manifest(candidate))
+    assert warehouse.current() == first
+    assert candidate.id not in {release.id for release in warehouse.releases()}, "nobody ever saw it"
+    found = warehouse.candidate(candidate.id)
+    assert warehouse.publish(found, manifest(found)).id == candidate.id
+    assert warehouse.current().id == candidate.id
+    found = warehouse.candidate(candidate.id)
+    assert warehouse.publish(found, manifest(found)).id == candidate.id, "and once more changes nothing"
+
+
+def test_what_was_moved_but_never_shown_is_no_release_and_goes_with_the_next_publish(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = publish(warehouse)
+    orphan = build(warehouse)
+    with monkeypatch.context() as patch:
+        patch.setattr(Warehouse, "_show", raise_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.publish(orphan, manifest(orphan))
+    with pytest.raises(NoRelease):
+        warehouse.roll_back(orphan.id)
+    second = publish(warehouse)
+    assert sorted(path.name for path in (warehouse.root / "releases").glob("*")) == [first.id, second.id]
+
+
+def test_a_release_that_was_shown_by_a_killed_run_counts_as_shown(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = build(warehouse)
+    with monkeypatch.context() as patch:
+        patch.setattr(Warehouse, "_note", raise_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.publish(candidate, manifest(candidate))
+    assert warehouse.current().id == candidate.id
+    publish(warehouse)
+    assert warehouse.roll_back().id == candidate.id
+
+
+def test_a_release_that_is_not_what_was_published_is_not_shown_again(warehouse: Warehouse) -> None:
+    first, second = publish(warehouse), publish(warehouse)
+    with first.database.open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(NoRelease, match="not what was published"):
+        warehouse.roll_back()
+    assert warehouse.current() == second
+
+
+def test_a_release_holds_nothing_of_its_build(warehouse: Warehouse) -> None:
+    candidate = build(warehouse)
+    candidate.scratch.touch()
+    candidate.inputs.mkdir()
+    release = warehouse.publish(candidate, manifest(candidate))
+    assert sorted(path.name for path in release.path.glob("*")) == [
+        "begun.json",
+        "gate_report.json",
+        "liftoff.duckdb",
+        "manifest.json",
+    ]
+
+
+def test_a_refused_candidate_is_kept_out_of_sight_and_its_id_says_so(warehouse: Warehouse) -> None:
+    candidates = [build(warehouse, passed=False) for _ in range(5)]
+    kept = [warehouse.reject(candidate) for candidate in candidates]
+    assert [path.exists() for path in kept] == [False, False, True, True, True]
+    with pytest.raises(LiftoffError, match="failed its audit"):
+        warehouse.candidate(candidates[-1].id)
+    assert warehouse.releases() == []
 
 
 def test_a_reader_keeps_its_release_while_another_is_published(warehouse: Warehouse) -> None:
@@ -216,6 +349,21 @@ def test_what_was_recorded_is_queryable_with_types(tmp_path: Path) -> None:
         ]
         assert connection.execute("select restated_dates from meta.build").fetchall() == [([DAY],)]
         assert connection.execute("select count(*) from meta.check_result").fetchall() == [(0,)]
+
+
+def test_a_file_that_a_killed_run_left_half_written_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.files.replace", raise_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            meta.record(settings.lake_dir, "build", [{"build_id": "b"}])
+    (left,) = (settings.lake_dir / "meta" / "build").iterdir()
+    left.write_text('{"build_id": ')
+    with connect(settings) as connection:
+        meta.load(connection, settings.lake_dir)
+        assert connection.execute("select count(*) from meta.build").fetchall() == [(0,)]
 
 
 def test_a_setting_that_cannot_be_used_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
