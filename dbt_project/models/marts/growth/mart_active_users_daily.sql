@@ -10,6 +10,18 @@ days as (
 
 ),
 
+landings as (
+
+    select
+        *,
+        count(case when not is_gap then 1 end) over (
+            order by date_day
+            rows between 1 following and unbounded following
+        ) as later_landed_days
+    from days
+
+),
+
 user_counts as (
 
     select
@@ -36,13 +48,13 @@ device_counts as (
 )
 
 select
-    days.date_day as activity_date,
-    case when not days.is_gap then coalesce(user_counts.active_users, 0) end as active_users,
-    case when not days.is_gap then coalesce(user_counts.used_users, 0) end as used_users,
-    case when not days.is_gap then coalesce(user_counts.opened_users, 0) end as opened_users,
-    case when not days.is_gap then coalesce(device_counts.anonymous_devices, 0) end as anonymous_devices,
-    {{ days_between('days.date_day', last_date()) }} < {{ var('late_arrival_days') }} as is_provisional,
-    days.is_gap
-from days
-left join user_counts on days.date_day = user_counts.activity_date
-left join device_counts on days.date_day = device_counts.session_date
+    landings.date_day as activity_date,
+    case when not landings.is_gap then coalesce(user_counts.active_users, 0) end as active_users,
+    case when not landings.is_gap then coalesce(user_counts.used_users, 0) end as used_users,
+    case when not landings.is_gap then coalesce(user_counts.opened_users, 0) end as opened_users,
+    case when not landings.is_gap then coalesce(device_counts.anonymous_devices, 0) end as anonymous_devices,
+    landings.later_landed_days < {{ var('late_arrival_days') }} as is_provisional,
+    landings.is_gap
+from landings
+left join user_counts on landings.date_day = user_counts.activity_date
+left join device_counts on landings.date_day = device_counts.session_date
