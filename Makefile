@@ -16,8 +16,8 @@ setup: ## Make .venv from the lock files (the other targets do it by themselves)
 demo: setup ## The whole story in a few screens: simulate, load, publish, block, repair
 	@$(BIN)/python -m liftoff.demo
 
-test: setup ## All tests
-	@$(BIN)/pytest
+test: setup ## All tests, side by side on all cores
+	@$(BIN)/pytest -n logical --dist loadfile
 
 lint: setup ## Style, types and SQL; changes nothing
 	@$(BIN)/ruff check

@@ -5,29 +5,21 @@ build find each other through the candidate's id, so each may run in a process o
 """
 
 import dataclasses
-import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from ingestion.events import SOURCE, TABLE, stage_events
-from liftoff import dbt
-from liftoff.plan import BuildPlan, Window, plan_build
+from liftoff import dbt, records
+from liftoff.plan import BuildPlan, Window, plan_build, read_plan
 from quality import gate
 from storage import meta
 from storage.days import describe_days
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError
-from storage.files import write_json
 from storage.lake import Lake, Outcome
-from storage.settings import PROJECT_DIR, Settings, load_settings
+from storage.settings import Settings, load_settings
 from storage.warehouse import Begun, Candidate, Manifest, NoRelease, Warehouse, now, sha256
 
 log = logging.getLogger("liftoff")
@@ -56,7 +48,7 @@ def land(window: Window) -> list[Outcome]:
         outcomes += [lake.reject(outcome, str(error), None) for outcome in staged]
         raise
     finally:
-        meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
+        records.keep_landings(settings, outcomes)
     _raise_for(settings, report, failed)
     return outcomes
 
@@ -89,7 +81,7 @@ def prepare(*, allow_gap: bool = False) -> str | None:
                 _link_inputs(lake, candidate, plan)
     except LiftoffError as error:
         warehouse.discard(candidate)
-        _record_build(settings, begun, _failure(error), None, str(error))
+        records.keep_build(settings, begun, None, error=error)
         raise
     if plan is None:
         warehouse.discard(candidate)
@@ -97,7 +89,7 @@ def prepare(*, allow_gap: bool = False) -> str | None:
         return None
     if plan.is_full:
         candidate.database.unlink(missing_ok=True)
-    write_json(_plan_path(candidate), plan)
+    plan.keep(candidate.path)
     log.info("Build %s restates %s", candidate.id, describe_days(plan.restated_dates))
     return candidate.id
 
@@ -111,8 +103,8 @@ def transform(candidate_id: str) -> None:
     _enter("transform")
     settings = load_settings()
     candidate = _warehouse(settings).candidate(candidate_id)
-    plan = _read_plan(candidate)
-    with _recorded(settings, candidate, plan):
+    plan = read_plan(candidate.path)
+    with records.recorded(settings, candidate, plan):
         variables = _dbt_variables(settings, candidate, plan)
         dbt.build_models(settings, candidate.database, candidate.scratch, variables, on_node=_log_node)
         with connect(settings, candidate.database) as connection:
@@ -130,8 +122,8 @@ def audit(candidate_id: str) -> None:
     settings = load_settings()
     warehouse = _warehouse(settings)
     candidate = warehouse.candidate(candidate_id)
-    plan = _read_plan(candidate)
-    with _recorded(settings, candidate, plan):
+    plan = read_plan(candidate.path)
+    with records.recorded(settings, candidate, plan):
         audited = sha256(candidate.database)
         with connect(settings, candidate.database, read_only=True) as connection:
             report = gate.audit_marts(
@@ -142,8 +134,8 @@ def audit(candidate_id: str) -> None:
                 gap_dates=plan.gap_dates,
                 subject=f"Build {candidate.id}",
             )
-        _record_checks(settings, report)
-        candidate.keep_report({"passed": report.passed, **_as_json(report)}, audited)
+        records.keep_checks(settings, report)
+        candidate.keep_report({"passed": report.passed, **dataclasses.asdict(report)}, audited)
         if not report.passed:
             kept = warehouse.reject(candidate)
             raise Blocked(f"{report.text()}\n{_what_readers_see(warehouse)}\nThe refused candidate is kept in {kept}.")
@@ -161,11 +153,11 @@ def publish(candidate_id: str) -> str:
     settings = load_settings()
     warehouse = _warehouse(settings)
     candidate = warehouse.candidate(candidate_id)
-    plan = _read_plan(candidate)
+    plan = read_plan(candidate.path)
     begun = candidate.begun
-    with _recorded(settings, candidate, plan):
+    with records.recorded(settings, candidate, plan):
         release = warehouse.publish(candidate, _manifest(begun, plan))
-    _record_build(settings, begun, "published", plan)
+    records.keep_build(settings, begun, plan)
     log.info("Published release %s: %s to %s", release.id, plan.launch_date, plan.last_date)
     return release.id
 
@@ -219,23 +211,18 @@ def _audit_landings(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -
         return None
     _enter("audit landings")
     first = min(outcome.day for outcome in staged)
-    earlier = [landed.day for landed in lake.accepted() if landed.day < first]
+    earlier = [landed.day for landed in lake.accepted(SOURCE, TABLE) if landed.day < first]
     baseline = (earlier[-1], lake.landing_dir(SOURCE, TABLE, earlier[-1]) / "data.parquet") if earlier else None
     report = gate.audit_events(settings, lake, staged, baseline)
-    _record_checks(settings, report)
+    records.keep_checks(settings, report)
     return report
 
 
 def _accept_or_reject(lake: Lake, outcome: Outcome, report: gate.Report | None) -> Outcome:
     outcome = dataclasses.replace(outcome, gate_id=report.gate_id if report else "")
-    if report and _passed(report, outcome.day):
+    if report and report.passed_on(outcome.day):
         return lake.accept(outcome)
     return lake.reject(outcome, report.sentence() if report else "not audited", report)
-
-
-def _passed(report: gate.Report, day: date) -> bool:
-    """A report that failed without saying on which days failed on all of them."""
-    return report.passed or (bool(report.failed_days) and day not in report.failed_days)
 
 
 def _raise_for(settings: Settings, report: gate.Report | None, failed: Sequence[Outcome]) -> None:
@@ -303,67 +290,9 @@ def _manifest(begun: Begun, plan: BuildPlan) -> Manifest:
         restated_dates=plan.restated_dates,
         gap_dates=plan.gap_dates,
         rules_digest=plan.rules_digest,
-        code_version=f"{version('liftoff')}+{_code_digest()}",
+        code_version=records.code_version(),
         inputs=plan.inputs,
     )
-
-
-def _code_digest() -> str:
-    digest = hashlib.sha256()
-    for folder in ("contracts", "dbt_project", "ingestion", "liftoff", "quality", "storage"):
-        for path in sorted((PROJECT_DIR / folder).rglob("*")):
-            if path.suffix in {".py", ".sql", ".yml", ".md"}:
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-@contextmanager
-def _recorded(settings: Settings, candidate: Candidate, plan: BuildPlan) -> Iterator[None]:
-    """Leave a row for a build that stops here."""
-    begun = candidate.begun  # read now: the folder may be gone when the row is written
-    try:
-        yield
-    except LiftoffError as error:
-        _record_build(settings, begun, _failure(error), plan, str(error))
-        raise
-
-
-def _failure(error: LiftoffError) -> str:
-    return "blocked" if isinstance(error, Blocked) else "failed"
-
-
-def _record_build(settings: Settings, begun: Begun, status: str, plan: BuildPlan | None, reason: str = "") -> None:
-    row = {
-        "build_id": begun.id,
-        "parent": begun.parent,
-        "status": status,
-        "started_at": begun.at,
-        "seconds": (now() - begun.at).total_seconds(),
-        "reason": reason,
-    }
-    if plan:
-        row |= {name: getattr(plan, name) for name in ("last_date", "restated_dates", "gap_dates", "is_full")}
-    meta.record(settings.lake_dir, "build", [row])
-
-
-def _record_checks(settings: Settings, report: gate.Report) -> None:
-    rows = [
-        {"gate_id": report.gate_id, "subject": report.subject, "checked_at": report.started_at, **_as_json(result)}
-        for result in report.results
-    ]
-    meta.record(settings.lake_dir, "check_result", rows)
-
-
-def _as_json(value: Any) -> dict[str, Any]:
-    return dataclasses.asdict(value)
-
-
-def _plan_path(candidate: Candidate) -> Path:
-    return candidate.path / "plan.json"
-
-
-def _read_plan(candidate: Candidate) -> BuildPlan:
-    return TypeAdapter(BuildPlan).validate_json(_plan_path(candidate).read_bytes())
 
 
 def _warehouse(settings: Settings) -> Warehouse:

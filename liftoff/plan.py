@@ -4,9 +4,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from storage.days import DAY, days_between, describe_days
 from storage.errors import Blocked, WrongUsage
+from storage.files import write_json
 from storage.lake import Partition
 from storage.settings import Settings
 from storage.warehouse import Manifest
@@ -61,6 +65,10 @@ class BuildPlan:
     is_full: bool
     """Starts from an empty database, because there is no parent or the rules changed."""
 
+    def keep(self, folder: Path) -> None:
+        """Leave the plan in the candidate's folder, for the steps that follow."""
+        write_json(folder / "plan.json", self)
+
     def landing_days(self, source: str, table: str) -> list[date]:
         """Which landings of a table hold events of the days to be read."""
         wanted = set(self.read_dates)
@@ -69,6 +77,11 @@ class BuildPlan:
             for partition in self.inputs
             if (partition.source, partition.table) == (source, table) and not wanted.isdisjoint(_event_dates(partition))
         ]
+
+
+def read_plan(folder: Path) -> BuildPlan:
+    """The plan that `BuildPlan.keep` left there."""
+    return TypeAdapter(BuildPlan).validate_json((folder / "plan.json").read_bytes())
 
 
 def plan_build(

@@ -71,6 +71,10 @@ class Report:
         """The days that at least one blocking result names."""
         return {day for result in self.failures for day in result.days}
 
+    def passed_on(self, day: date) -> bool:
+        """Whether that day may land. A report that failed without saying on which days failed on all of them."""
+        return self.passed or (bool(self.failed_days) and day not in self.failed_days)
+
     def sentence(self) -> str:
         """The verdict: `Landing of events 2026-02-14 was blocked: 2 of 8 checks failed.`"""
         if not self.results:

@@ -154,9 +154,9 @@ class Lake:
             if outcome
         ]
 
-    def accepted(self) -> list[Outcome]:
-        """The outcome of every accepted landing, of all tables, by table and day."""
-        paths = sorted((self.root / "raw").glob("*/*/dt=*/outcome.json"))
+    def accepted(self, source: str = "*", table: str = "*") -> list[Outcome]:
+        """The outcome of every accepted landing, by table and day."""
+        paths = sorted((self.root / "raw").glob(f"{source}/{table}/dt=*/outcome.json"))
         return [outcome for path in paths if (outcome := _read_outcome(path))]
 
     def sweep(self, *, rejected_days: int) -> None:

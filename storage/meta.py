@@ -59,7 +59,6 @@ TABLES: dict[str, dict[str, str]] = {
         "gap_dates": "DATE[]",
         "is_full": "BOOLEAN",
         "reason": "VARCHAR",
-        "gate_id": "VARCHAR",
     },
 }
 

@@ -22,7 +22,7 @@ POINTS = {
     "after a quarantine is swapped, before its data": ("storage.lake.Lake._keep_quarantine", "after", 2),
     "after data are swapped, before their outcome": ("storage.lake.write_json", "before", 1),
     "after an outcome is written": ("storage.lake.write_json", "after", 2),
-    "before the attempts are recorded": ("liftoff.flow.meta.record", "before", 2),
+    "before the attempts are recorded": ("liftoff.flow.records.keep_landings", "before", 1),
     "after the first model": ("liftoff.flow._log_node", "after", 1),
     "after the last model": ("liftoff.flow.dbt.build_models", "after", 1),
     "before the marts are audited": ("liftoff.flow.gate.audit_marts", "before", 1),

@@ -1,0 +1,65 @@
+"""A row for every attempt: what landed, what the gate found, and how each build ended."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from liftoff.plan import BuildPlan
+from quality.report import Report
+from storage import meta
+from storage.errors import Blocked, LiftoffError
+from storage.lake import Outcome
+from storage.settings import PROJECT_DIR, Settings
+from storage.warehouse import Begun, Candidate, now
+
+CODE = ("contracts", "dbt_project", "ingestion", "liftoff", "quality", "storage")
+
+
+def keep_landings(settings: Settings, outcomes: Sequence[Outcome]) -> None:
+    """Keep how each day of a window ended."""
+    meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
+
+
+def keep_checks(settings: Settings, report: Report) -> None:
+    """Keep what each check of an audit found."""
+    audit = {"gate_id": report.gate_id, "subject": report.subject, "checked_at": report.started_at}
+    meta.record(settings.lake_dir, "check_result", [audit | dataclasses.asdict(result) for result in report.results])
+
+
+@contextmanager
+def recorded(settings: Settings, candidate: Candidate, plan: BuildPlan) -> Iterator[None]:
+    """Leave a row for a build that stops here."""
+    begun = candidate.begun  # read now: the folder may be gone when the row is written
+    try:
+        yield
+    except LiftoffError as error:
+        keep_build(settings, begun, plan, error=error)
+        raise
+
+
+def keep_build(settings: Settings, begun: Begun, plan: BuildPlan | None, *, error: LiftoffError | None = None) -> None:
+    """Keep how a build ended: published, or stopped by `error`."""
+    stopped = "blocked" if isinstance(error, Blocked) else "failed"
+    row = {
+        "build_id": begun.id,
+        "parent": begun.parent,
+        "status": stopped if error else "published",
+        "started_at": begun.at,
+        "seconds": (now() - begun.at).total_seconds(),
+        "reason": str(error or ""),
+    }
+    if plan:
+        row |= {name: getattr(plan, name) for name in ("last_date", "restated_dates", "gap_dates", "is_full")}
+    meta.record(settings.lake_dir, "build", [row])
+
+
+def code_version() -> str:
+    """The package's version, and 12 hex digits over all code, models and contracts that make a release."""
+    digest = hashlib.sha256()
+    for folder in CODE:
+        for path in sorted((PROJECT_DIR / folder).rglob("*")):
+            if path.suffix in {".py", ".sql", ".yml"}:
+                digest.update(path.read_bytes())
+    return f"{version('liftoff')}+{digest.hexdigest()[:12]}"
