@@ -1,0 +1,82 @@
+"""House rules for the shape of the code. Each message names the remedy."""
+
+import ast
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from storage.settings import PROJECT_DIR
+
+# What each package may import of ours. The order is the way down: nothing imports what stands below it here.
+MAY_IMPORT = {
+    "dags": {"liftoff"},
+    "liftoff": {"ingestion", "quality", "storage", "contracts", "simulator"},
+    "ingestion": {"storage", "contracts"},
+    "quality": {"storage", "contracts"},
+    "simulator": {"contracts"},
+    "storage": set(),
+    "contracts": set(),
+}
+# A fork deletes the simulator, and these with it.
+KNOW_THE_SIMULATOR = {"liftoff/cli.py", "liftoff/demo.py"}
+FILES = sorted(path for package in MAY_IMPORT for path in (PROJECT_DIR / package).rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    """The top-level names of our own packages that a file imports, wherever in the file."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names & MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT_DIR)))
+def test_imports_run_downhill(path: Path) -> None:
+    name = str(path.relative_to(PROJECT_DIR))
+    package = name.split("/", maxsplit=1)[0]
+    uphill = imports_of(path) - MAY_IMPORT[package] - {package}
+    assert not uphill, f"{name} imports {', '.join(sorted(uphill))}: move what it needs down, or itself up"
+    if "simulator" in imports_of(path) and package != "simulator":
+        assert name in KNOW_THE_SIMULATOR, f"{name} imports the simulator, which a fork deletes"
+
+
+def test_the_rules_see_the_code() -> None:
+    assert len(FILES) > 25
+    assert imports_of(PROJECT_DIR / "liftoff" / "flow.py") >= {"ingestion", "quality", "storage"}
+
+
+def test_every_setting_is_explained_in_the_example() -> None:
+    from storage.settings import Settings
+
+    example = (PROJECT_DIR / ".env.example").read_text()
+    for name in Settings.model_fields:
+        assert f"LIFTOFF_{name.upper()}=" in example, f"explain LIFTOFF_{name.upper()} in .env.example"
+
+
+def test_a_machine_without_a_supported_python_gets_one_sentence(tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("cat", "cksum", "dirname"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "python3").chmod(0o755)
+    (tmp_path / "requirements").mkdir()
+    for name in ("bootstrap.sh", "pyproject.toml", "requirements/dev.txt", "requirements/uv.txt"):
+        shutil.copy(PROJECT_DIR / name, tmp_path / name)
+    environment = {name: value for name, value in os.environ.items() if name != "LIFTOFF_PYTHON"}
+    done = subprocess.run(
+        ["/bin/sh", tmp_path / "bootstrap.sh"],
+        env=environment | {"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "Python 3.11, 3.12 or 3.13" in done.stderr
