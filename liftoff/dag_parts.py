@@ -10,9 +10,10 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from liftoff import flow
 from liftoff.plan import NothingLanded, Window
+from storage.days import now
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.settings import load_settings
-from storage.warehouse import Overtaken, now
+from storage.warehouse import Overtaken
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,12 +15,12 @@ from liftoff import dbt, records
 from liftoff.plan import BuildPlan, Window, plan_build, read_plan
 from quality import gate
 from storage import meta
-from storage.days import describe_days
+from storage.days import describe_days, now
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError
 from storage.lake import Lake, Outcome
 from storage.settings import Settings, load_settings
-from storage.warehouse import Begun, Candidate, Manifest, NoRelease, Warehouse, now, sha256
+from storage.warehouse import Begun, Candidate, Manifest, NoRelease, Warehouse, sha256
 
 log = logging.getLogger("liftoff")
 

@@ -18,10 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from storage.days import now
 from storage.errors import LiftoffError
 from storage.files import replace
 from storage.settings import PROJECT_DIR, Settings
-from storage.warehouse import now
 
 DAGS_DIR = PROJECT_DIR / "dags"
 

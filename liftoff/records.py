@@ -9,10 +9,11 @@ from importlib.metadata import version
 from liftoff.plan import BuildPlan
 from quality.report import Report
 from storage import meta
+from storage.days import now
 from storage.errors import Blocked, LiftoffError
 from storage.lake import Outcome
 from storage.settings import PROJECT_DIR, Settings
-from storage.warehouse import Begun, Candidate, now
+from storage.warehouse import Begun, Candidate
 
 CODE = ("contracts", "dbt_project", "ingestion", "liftoff", "quality", "storage")
 

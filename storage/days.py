@@ -1,7 +1,7 @@
-"""Days, one after another and in words."""
+"""Days, one after another and in words, and the time of an attempt."""
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 DAY = timedelta(days=1)
 
@@ -20,3 +20,8 @@ def describe_days(days: Iterable[date]) -> str:
         else:
             runs.append([day])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+
+
+def now() -> datetime:
+    """The time of an attempt, in UTC. Never part of what is computed."""
+    return datetime.now(UTC)

@@ -12,7 +12,7 @@ import json
 import secrets
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from storage.days import now
 from storage.errors import LiftoffError
 from storage.files import exclusive, new_id, remove_older_than, replace, sync, write_json
 from storage.lake import Partition
@@ -71,9 +72,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Release:
-    """One published folder. It never changes."""
-
+class _BuildFolder:
     path: Path
 
     @property
@@ -83,8 +82,13 @@ class Release:
 
     @property
     def database(self) -> Path:
-        """The DuckDB file, to be opened read-only."""
+        """The DuckDB file: of a release, to be opened read-only."""
         return self.path / DATABASE
+
+
+@dataclass(frozen=True)
+class Release(_BuildFolder):
+    """One published folder. It never changes."""
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -106,20 +110,8 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(_BuildFolder):
     """A release in the making. Its folder holds all that a build's steps tell each other."""
-
-    path: Path
-
-    @property
-    def id(self) -> str:
-        """The id that the release will have."""
-        return self.path.name
-
-    @property
-    def database(self) -> Path:
-        """The file that the build works on."""
-        return self.path / DATABASE
 
     @property
     def scratch(self) -> Path:
@@ -321,8 +313,3 @@ def sha256(path: Path) -> str:
     """The digest of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def now() -> datetime:
-    """The time of an attempt. Never part of what is computed."""
-    return datetime.now(UTC)

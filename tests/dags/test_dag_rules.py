@@ -142,7 +142,7 @@ def test_a_run_with_neither_is_refused_and_told_about_the_form() -> None:
 
 def test_an_empty_form_means_launch_day_to_yesterday() -> None:
     from liftoff.dag_parts import window_or_everything
-    from storage.warehouse import now
+    from storage.days import now
 
     found = window_or_everything(context())
     assert (found.start, found.end) == (date(2026, 1, 5), now().date() - timedelta(days=1))

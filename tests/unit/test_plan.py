@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import pytest
 
 from liftoff.plan import BuildPlan, DayMissing, NothingLanded, OtherRules, plan_build
-from storage.days import describe_days
+from storage.days import describe_days, now
 from storage.lake import Partition
 from storage.settings import Settings
-from storage.warehouse import Manifest, now
+from storage.warehouse import Manifest
 
 LAUNCH = date(2026, 1, 5)
 RULES = Settings(launch_date=LAUNCH).landing_rules

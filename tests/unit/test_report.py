@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from quality.report import CheckOutcome, CheckResult, Report
-from storage.warehouse import now
+from storage.days import now
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 PASSED = CheckResult("events", "rows", "passed", 1, "", "")

@@ -10,12 +10,13 @@ import duckdb
 import pytest
 
 from storage import meta
+from storage.days import now
 from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.files import new_id, write_json
 from storage.lake import Lake, LandingInterrupted, Outcome
 from storage.settings import Settings, load_settings
-from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse, now, sha256
+from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse, sha256
 
 DAY = date(2026, 1, 5)
 
