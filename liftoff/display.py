@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 STAGES = {
     "simulate": "Simulating the product's logs",
@@ -34,7 +34,7 @@ class RunDisplay:
         self._since = 0.0
         self._task: TaskID | None = None
         self._progress = Progress(
-            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.fields[mark]}"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]}"),
@@ -82,7 +82,7 @@ class RunDisplay:
 
     def _begin(self, stage: str) -> None:
         self._stage, self._since = stage, time.monotonic()
-        self._task = self._progress.add_task(f"{STAGES[stage]:<32}", total=None, count="")
+        self._task = self._progress.add_task(f"{STAGES[stage]:<32}", total=None, count="", mark="[cyan]•")
 
     def _end(self, *, ended_well: bool = True) -> None:
         seconds = time.monotonic() - self._since
@@ -91,7 +91,9 @@ class RunDisplay:
             if ended_well:
                 total = self._progress.tasks[self._task].total or 1
                 count = f"{total:.0f}" if total > 1 else ""
-                self._progress.update(self._task, completed=total, total=total, count=count)
+                self._progress.update(self._task, completed=total, total=total, count=count, mark="[green]✓")
+            else:
+                self._progress.update(self._task, total=1, mark="[red]✗")
             self._progress.stop_task(self._task)
         if not self.console.is_terminal:
             self.console.print(
