@@ -8,7 +8,7 @@ moves it to `lake/raw`. Emits `raw_events` for the day once the landing was acce
   day's previous landing, if there was one, still counts. `liftoff quarantine list --day DAY` shows single records.
   When the source is mended, run `load_window` for the day.
 - *a file is truncated or still growing*: the collector has not finished. The task tries again by itself.
-- *not to worry about*: some quarantined or repeated records on each day are normal (0.2% and 1%).
+- *not to worry about*: some quarantined or repeated records on each day are normal (0.3% and 1%).
 
 **By hand**: fill in first and last day. To load many days, or to repair one, use `load_window`: it also builds.
 """

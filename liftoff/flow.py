@@ -60,7 +60,8 @@ def prepare(*, allow_gap: bool = False) -> str | None:
         The candidate's id, or None when the current release already holds all that has landed.
 
     Raises:
-        NothingLanded, DayMissing: see `plan_build`.
+        NothingLanded, OtherRules, DayMissing: see `plan_build`.
+        LandingInterrupted: a landing must be loaded again first.
     """
     _enter("prepare")
     settings = load_settings()
