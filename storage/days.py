@@ -25,3 +25,8 @@ def describe_days(days: Iterable[date]) -> str:
 def now() -> datetime:
     """The time of an attempt, in UTC. Never part of what is computed."""
     return datetime.now(UTC)
+
+
+def yesterday() -> date:
+    """The last day that is over, in UTC."""
+    return now().date() - DAY

@@ -4,8 +4,9 @@ import fcntl
 import os
 import secrets
 import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(3)}")  # no reader's pattern matches such a name
     temporary.write_bytes(content)
     replace(temporary, path)
+
+
+def write_once(path: Path, make: Callable[[], str]) -> str:
+    """The text of a file that only its owner may read; made by `make` when it is not there yet.
+
+    Of two processes that make it at the same time, one wins, and both get what it wrote.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # mode 0600
+            file.write(make().encode())
+            file.flush()
+            with suppress(FileExistsError):
+                path.hardlink_to(file.name)
+    return path.read_text(encoding="utf-8")
 
 
 def replace(source: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ raw/<source>/<table>/dt=<day>/data.parquet         what dbt reads
                               outcome.json         written last: without it a landing does not count
 quarantine/<source>/<table>/dt=<day>/<ingest_id>.parquet
 rejected/<ingest_id>/                              what failed its audit, with the report
+reports/<gate_id>.json                             the report of each audit, of landings and of marts
 meta/<table>/<id>.json                             one immutable file an attempt, one JSON object a line
 """
 
@@ -160,12 +161,13 @@ class Lake:
         return [outcome for path in paths if (outcome := _read_outcome(path))]
 
     def sweep(self, *, rejected_days: int) -> None:
-        """Remove what killed attempts left behind, and rejected or quarantined records past their time.
+        """Remove what killed attempts left behind, and rejected or quarantined records and reports past their time.
 
         A pending folder is given up after a day: no attempt takes that long, and one that does fails loudly.
         """
         remove_older_than(self.root / "pending", days=1)
-        remove_older_than(self.root / "rejected", days=rejected_days)
+        for name in ("rejected", "reports"):
+            remove_older_than(self.root / name, days=rejected_days)
         for folder in (self.root / "quarantine").glob("*/*/dt=*"):
             remove_older_than(folder, days=rejected_days)
 

@@ -1,8 +1,10 @@
-"""Everything that can be set, in one class: environment variables `LIFTOFF_*`, or a file `.env`."""
+"""Everything that can be set, in one class: environment variables `LIFTOFF_*`, else a file `.env`, else secret files.
 
+A secret file is named after its variable, in small letters, and lies in the folder LIFTOFF_SECRETS_DIR.
+"""
+
+import os
 import secrets
-import tempfile
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.errors import LiftoffError
+from storage.files import write_once
 
 PROJECT_DIR = Path(__file__).parent.parent
 
@@ -61,15 +64,7 @@ class Settings(BaseSettings):
         """The key under which personal identifiers are hashed; made once, readable by the owner alone."""
         if given := self.secret_salt.get_secret_value():
             return given.encode()
-        path = self.data_dir / "secret_salt"
-        if not path.exists():
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.data_dir) as file:  # mode 0600
-                file.write(secrets.token_hex(32).encode())
-                file.flush()
-                with suppress(FileExistsError):  # another process made one meanwhile: theirs counts
-                    path.hardlink_to(file.name)
-        return path.read_bytes()
+        return write_once(self.data_dir / "secret_salt", lambda: secrets.token_hex(32)).encode()
 
 
 def load_settings() -> Settings:
@@ -79,7 +74,7 @@ def load_settings() -> Settings:
         LiftoffError: a variable has a value that it may not have; the message names it.
     """
     try:
-        return Settings()
+        return Settings(_secrets_dir=os.environ.get("LIFTOFF_SECRETS_DIR"))
     except ValidationError as error:
         problems = "\n".join(
             f"  LIFTOFF_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}, got {problem['input']!r}"
