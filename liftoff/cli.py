@@ -20,7 +20,7 @@ from liftoff import doctor as checks
 from liftoff import looks
 from liftoff.display import RunDisplay
 from liftoff.plan import Window
-from storage.days import describe_days
+from storage.days import describe_days, yesterday
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.settings import Settings, load_settings
@@ -74,15 +74,24 @@ def simulate(
     story: Annotated[str | None, typer.Option(help="What is planted: off, launch or full.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed, other people.")] = None,
     damaged: Annotated[bool, typer.Option("--damaged", help="As a broken build would log these days.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Only days up to yesterday that are not there.")] = False,
 ) -> None:
     """Write the logs of the simulated product, as its collector would, and the truth about them.
 
     Without dates: the first 60 days. The product is remembered, so that more days of it can be added.
     """
+    from simulator.source import missing_days
+
     settings = load_settings()
-    first = start.date() if start else settings.launch_date
-    last = end.date() if end else max(first, settings.launch_date + timedelta(days=59))
-    simulate_days(settings, first, last, damaged=damaged, users=users, story=story, seed=seed)
+    if missing:
+        days = missing_days(settings.events_dir, settings.launch_date, yesterday())
+    else:
+        first = start.date() if start else settings.launch_date
+        days = Window(first, end.date() if end else max(first, settings.launch_date + timedelta(days=59))).days
+    if days:
+        simulate_days(settings, days, damaged=damaged, users=users, story=story, seed=seed)
+    else:
+        console.print("No day is missing.")
 
 
 @app.command()
@@ -212,7 +221,7 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def simulate_days(settings: Settings, first: date, last: date, *, damaged: bool = False, **wishes: Any) -> None:
+def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = False, **wishes: Any) -> None:
     """Write the logs of some days, and the truth up to the last of them, with progress on the terminal.
 
     Raises:
@@ -222,7 +231,7 @@ def simulate_days(settings: Settings, first: date, last: date, *, damaged: bool 
     from simulator.source import AnotherProduct, open_product
     from simulator.truth import write_truth
 
-    source, days, lines = settings.events_dir.parent, Window(first, last).days, 0
+    source, lines = settings.events_dir.parent, 0
     with RunDisplay(console, first_stage="simulate") as display:
         try:
             product = open_product(source, settings.launch_date, **wishes)
@@ -230,7 +239,7 @@ def simulate_days(settings: Settings, first: date, last: date, *, damaged: bool 
                 lines += write_day(product, day, settings.events_dir, damaged=damaged)
                 display.show("simulate", number, len(days))
             display.show("truth")
-            write_truth(product, last, source / "truth")
+            write_truth(product, days[-1], source / "truth")
         except (AnotherProduct, ValueError) as error:
             raise WrongUsage(str(error)) from None
     console.print(f"{lines:,} log lines of {describe_days(days)} are in {_short(settings.events_dir)}.")

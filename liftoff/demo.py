@@ -14,6 +14,7 @@ from rich.text import Text
 from liftoff import looks
 from liftoff.cli import console, exit_on_error, run_window, simulate_days, warehouse_of
 from liftoff.display import RunDisplay
+from liftoff.plan import Window
 from simulator.verdict import Verdict, compare
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
@@ -37,7 +38,7 @@ def main() -> None:
             f"Its clients log what people do; {DAYS} days of these logs are simulated here, with late, repeated, "
             "broken and lost events, and with the truth written down beside them.",
         )
-        simulate_days(settings, first, last)
+        simulate_days(settings, Window(first, last).days)
 
         _say(
             "Load, build, audit, publish",
@@ -54,11 +55,11 @@ def main() -> None:
             f"{next_day}: the day arrives damaged",
             "A broken Android build logs every event without its user, and the second half of the day is missing.",
         )
-        simulate_days(settings, next_day, next_day, damaged=True)
+        simulate_days(settings, [next_day], damaged=True)
         _expect_block(settings, next_day)
 
         _say(f"{next_day}: the repaired day arrives", "The same command again. Nothing has to be cleaned up first.")
-        simulate_days(settings, next_day, next_day)
+        simulate_days(settings, [next_day])
         run_window(settings, next_day, next_day)
         release = _current(settings)
         console.print(f"\nReaders see release [bold]{release.id}[/], which ends on {release.manifest.last_date}.")

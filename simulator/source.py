@@ -1,12 +1,19 @@
 """The folder of the simulated source: the product is remembered there, so that more days of it can be added."""
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from simulator.logs import write_day
 from simulator.product import Product
+
+log = logging.getLogger("liftoff.simulator")
+
+LAST_FILE = "events-23.jsonl.gz"  # the collector writes the hours of a day in order
 
 
 class AnotherProduct(Exception):
@@ -33,3 +40,21 @@ def open_product(folder: Path, launch_date: date, **wishes: Any) -> Product:
         found = ", ".join(f"{name} {kept[name]}, not {wanted[name]}" for name in differing)
         raise AnotherProduct(f"{folder} holds logs of a product with {found}. Remove the folder to start another.")
     return Product(**(kept | {"launch_date": launch_date}))
+
+
+def missing_days(events_dir: Path, launch_date: date, last: date) -> list[date]:
+    """The days from launch to `last` whose logs are not there, or not all of them."""
+    days = [launch_date + timedelta(days=number) for number in range((last - launch_date).days + 1)]
+    return [day for day in days if not (events_dir / day.isoformat() / LAST_FILE).exists()]
+
+
+def keep_going(events_dir: Path, launch_date: date, days: Sequence[date], *, damaged: bool = False) -> None:
+    """Write the logs of some days of the product that is there, or of a new one.
+
+    Raises:
+        AnotherProduct: the product that is there was launched on another day.
+        ValueError: a day is before the launch.
+    """
+    product = open_product(events_dir.parent, launch_date)
+    for day in days:
+        log.info("Simulated %s: %s log lines", day, write_day(product, day, events_dir, damaged=damaged))

@@ -1,0 +1,53 @@
+"""
+Keeps the simulated product going: each night it writes the logs of the day that ended, as the product's collector
+would, so that `ingest_events` finds them an hour later. A fork deletes this DAG together with `simulator/`.
+
+**By hand**: name a day to write its logs again, or tick *damaged* to get them as a broken build would log them: half
+of the day is missing, and one platform forgets its user ids. Load that day with `load_window` and watch the gate block
+it; then write it again undamaged, and load it once more.
+
+**Triage**
+
+- *it failed*: the log says why; most likely the disk is full. Trigger it again: it writes what is missing.
+- *not to worry about*: a run that writes nothing. All days up to yesterday were there.
+"""
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, task
+
+from liftoff.dag_parts import DEFAULT_ARGS, Tag
+from simulator.source import keep_going, missing_days
+from storage.days import yesterday
+from storage.settings import load_settings
+
+DAY_HELP = "Writes the logs of this day again. Empty: all days up to yesterday that are not there yet."
+DAMAGED_HELP = "As a broken build would log it. The gate blocks such a day."
+
+
+@dag(
+    description="The simulated product: one more day of its logs",
+    schedule=CronTriggerTimetable("0 1 * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "day": Param(None, type=["null", "string"], format="date", title="Day", description=DAY_HELP),
+        "damaged": Param(False, type="boolean", title="Damaged", description=DAMAGED_HELP),
+    },
+    tags=[Tag.DEMO, Tag.TIER_2],
+    default_args=DEFAULT_ARGS,
+    doc_md=__doc__,
+)
+def simulate_day() -> None:
+    @task(doc_md="Writes a folder of hourly log files for each day.")
+    def simulate(**context: Any) -> None:
+        settings, params = load_settings(), context["params"]
+        events_dir, launch = settings.events_dir, settings.launch_date
+        days = [date.fromisoformat(params["day"])] if params["day"] else missing_days(events_dir, launch, yesterday())
+        keep_going(events_dir, launch, days, damaged=params["damaged"])
+
+    simulate()
+
+
+simulate_day()
