@@ -10,7 +10,8 @@ release. Starts by itself when a day has landed; triggered by hand with nothing 
 - *audit is blocked*: the log says which checks failed. Readers keep the release that they had; the refused candidate
   is in `warehouse/rejected` and can be opened with DuckDB.
 - *publish was overtaken*: another build published first. Trigger the DAG again.
-- *not to worry about*: a skipped `prepare` means that there was nothing new.
+- *not to worry about*: a skipped `prepare` means that there was nothing new, or that the first load has not been made
+  yet: run `load_window` once.
 """
 
 from airflow.sdk import PartitionedAssetTimetable, dag
@@ -29,7 +30,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, allow_gap_param, bu
     doc_md=__doc__,
 )
 def build_marts() -> None:
-    build()
+    build(skip_until_loaded=True)
 
 
 build_marts()

@@ -9,8 +9,8 @@ from airflow.sdk import Asset, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from liftoff import flow
-from liftoff.plan import NothingLanded, Window
-from storage.days import now
+from liftoff.plan import NothingLanded, NotLoadedYet, Window
+from storage.days import yesterday
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.settings import load_settings
 from storage.warehouse import Overtaken
@@ -25,6 +25,7 @@ MARTS = Asset("marts", uri="liftoff://warehouse/current", group="marts")
 # someone is told. What the gate refused is not retried at all: the same data would be refused again.
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "data-platform",
+    "pool": flow.POOL,
     "retries": 3,
     "retry_delay": timedelta(minutes=2),
     "retry_exponential_backoff": 2.0,
@@ -38,6 +39,7 @@ class Tag(StrEnum):
     INGEST = "ingest"
     BUILD = "build"
     REPAIR = "repair"
+    DEMO = "demo"  # the simulated product; a fork deletes it
     TIER_1 = "tier-1"  # readers notice within a day
     TIER_2 = "tier-2"  # run by hand, by someone who is watching
 
@@ -70,7 +72,7 @@ def window_or_everything(context: Mapping[str, Any]) -> Window:
     """The window of the form, or launch day to yesterday when the form is empty."""
     params = context["params"]
     if not params.get("start") and not params.get("end"):
-        return Window(load_settings().launch_date, _yesterday())
+        return Window(load_settings().launch_date, yesterday())
     return window_of(context)
 
 
@@ -79,6 +81,7 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return step(*args, **kwargs)
     except NothingLanded as error:
+        flow.log.warning("%s", error)
         raise AirflowSkipException(str(error)) from None
     except (Blocked, Overtaken, WrongUsage) as error:
         flow.log.error("%s", error, extra={"error": error})
@@ -93,9 +96,9 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 @task(doc_md="Decides which days to restate, and copies the current release to a candidate.")
-def prepare(**context: Any) -> str:
+def prepare(*, skip_until_loaded: bool, **context: Any) -> str:
     """First task of a build."""
-    candidate_id = run_step(flow.prepare, allow_gap=context["params"]["allow_gap"])
+    candidate_id = run_step(_prepare, allow_gap=context["params"]["allow_gap"], skip_until_loaded=skip_until_loaded)
     if candidate_id is None:
         raise AirflowSkipException("Nothing to build: the current release already holds all that has landed.")
     return candidate_id
@@ -121,25 +124,34 @@ def publish(candidate_id: str) -> str:
     return run_step(flow.publish, candidate_id)
 
 
-def build() -> tuple[Any, Any]:
-    """The four tasks of a build, one after another. Returns the first and the last."""
-    first = prepare()
+def build(*, skip_until_loaded: bool = False) -> tuple[Any, Any]:
+    """The four tasks of a build, one after another. Returns the first and the last.
+
+    With `skip_until_loaded` a build that comes before the first load is skipped, not blocked.
+    """
+    first = prepare(skip_until_loaded=skip_until_loaded)
     last = publish(audit(transform(first)))
     return first, last
+
+
+def _prepare(*, allow_gap: bool, skip_until_loaded: bool) -> str | None:
+    try:
+        return flow.prepare(allow_gap=allow_gap)
+    except NotLoadedYet as error:
+        if skip_until_loaded:
+            flow.log.warning("%s", error)
+            raise AirflowSkipException(str(error)) from None
+        raise
 
 
 def _read_window(params: Mapping[str, Any], partition_key: str | None) -> Window:
     start, end = params.get("start"), params.get("end")
     if start or end:
         first = date.fromisoformat(start) if start else load_settings().launch_date
-        return Window(first, date.fromisoformat(end) if end else _yesterday())
+        return Window(first, date.fromisoformat(end) if end else yesterday())
     if partition_key:
         return Window(date.fromisoformat(partition_key), date.fromisoformat(partition_key))
     raise WrongUsage(
         "This run has neither a partition nor a window. Trigger it again and fill in first and last day in the form, "
         "or use load_window, which also builds and publishes."
     )
-
-
-def _yesterday() -> date:
-    return now().date() - timedelta(days=1)

@@ -24,6 +24,11 @@ from storage.warehouse import Begun, Candidate, Manifest, NoRelease, Warehouse, 
 
 log = logging.getLogger("liftoff")
 
+POOL = "duckdb"
+"""Airflow's pool for these steps, of one slot: each may fill LIFTOFF_DUCKDB_MEMORY_LIMIT, and two builds side by side
+would only overtake each other. Whoever deploys Airflow creates it, as docker-compose.yml and liftoff/standalone.py do;
+without it tasks wait for ever, and the UI warns."""
+
 
 class LandingFailed(LiftoffError):
     """Some days of the window could not be read at all. The others have landed."""
@@ -135,7 +140,7 @@ def audit(candidate_id: str) -> None:
                 gap_dates=plan.gap_dates,
                 subject=f"Build {candidate.id}",
             )
-        records.keep_checks(settings, report)
+        records.keep_audit(settings, report)
         candidate.keep_report({"passed": report.passed, **dataclasses.asdict(report)}, audited)
         if not report.passed:
             kept = warehouse.reject(candidate)
@@ -215,7 +220,7 @@ def _audit_landings(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -
     earlier = [landed.day for landed in lake.accepted(SOURCE, TABLE) if landed.day < first]
     baseline = (earlier[-1], lake.landing_dir(SOURCE, TABLE, earlier[-1]) / "data.parquet") if earlier else None
     report = gate.audit_events(settings, lake, staged, baseline)
-    records.keep_checks(settings, report)
+    records.keep_audit(settings, report)
     return report
 
 

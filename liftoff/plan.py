@@ -24,6 +24,10 @@ class DayMissing(Blocked):
     """A day between launch and the last day has no accepted landing, and nobody allowed the gap."""
 
 
+class NotLoadedYet(DayMissing):
+    """As above, and nothing was ever published: the first load has not been made."""
+
+
 class OtherRules(Blocked):
     """Some landings were made under other settings, so their days would mean something else."""
 
@@ -97,6 +101,7 @@ def plan_build(
         NothingLanded: no landing was accepted yet.
         OtherRules: a landing was made under other settings than the present ones.
         DayMissing: a day has none, the parent does not know of it, and `allow_gap` is false.
+        NotLoadedYet: the same, and there is no parent.
     """
     if not landed:
         raise NothingLanded("Nothing has landed yet, so there is nothing to build. Load a window first: load_window.")
@@ -110,7 +115,7 @@ def plan_build(
     gaps = _gaps(landed, launch, last)
     if same and not touched and gaps == same.gap_dates:
         return None
-    _refuse_new_gaps(gaps, parent.gap_dates if parent else (), allow_gap=allow_gap)
+    _refuse_new_gaps(gaps, parent, allow_gap=allow_gap)
     restated = _widen(touched, launch)
     return BuildPlan(
         launch_date=launch,
@@ -141,12 +146,18 @@ def _gaps(landed: Sequence[Partition], launch: date, last: date) -> tuple[date, 
     return tuple(day for day in days_between(launch, last) if any((*table, day) not in there for table in tables))
 
 
-def _refuse_new_gaps(gaps: Sequence[date], known: Sequence[date], *, allow_gap: bool) -> None:
-    if allow_gap or not (new := set(gaps) - set(known)):
+def _refuse_new_gaps(gaps: Sequence[date], parent: Manifest | None, *, allow_gap: bool) -> None:
+    if allow_gap or not (new := set(gaps) - set(parent.gap_dates if parent else ())):
         return
+    missing = f"there is no accepted landing of {describe_days(new)}"
+    if parent is None:
+        raise NotLoadedYet(
+            f"Nothing was published yet, and {missing}: run load_window first. Its empty form loads every day since "
+            "launch; allow_gap publishes without the missing ones."
+        )
     raise DayMissing(
-        f"The build was blocked: there is no accepted landing of {describe_days(new)}, and a missing day is "
-        "not a zero. Load the missing days, or allow the gap (allow_gap): its metrics are then published as NULL."
+        f"The build was blocked: {missing}, and a missing day is not a zero. Load the missing days, or allow the gap "
+        "(allow_gap): its metrics are then published as NULL."
     )
 
 
