@@ -4,13 +4,14 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 
+from liftoff import __version__
 from liftoff.plan import BuildPlan
 from quality.report import Report
 from storage import meta
 from storage.days import now
 from storage.errors import Blocked, LiftoffError
+from storage.files import write_json
 from storage.lake import Outcome
 from storage.settings import PROJECT_DIR, Settings
 from storage.warehouse import Begun, Candidate
@@ -23,8 +24,9 @@ def keep_landings(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
 
 
-def keep_checks(settings: Settings, report: Report) -> None:
-    """Keep what each check of an audit found."""
+def keep_audit(settings: Settings, report: Report) -> None:
+    """Keep what an audit found: the whole report as people read it, and a row for each check."""
+    write_json(settings.lake_dir / "reports" / f"{report.gate_id}.json", report)
     audit = {"gate_id": report.gate_id, "subject": report.subject, "checked_at": report.started_at}
     meta.record(settings.lake_dir, "check_result", [audit | dataclasses.asdict(result) for result in report.results])
 
@@ -63,4 +65,4 @@ def code_version() -> str:
         for path in sorted((PROJECT_DIR / folder).rglob("*")):
             if path.suffix in {".py", ".sql", ".yml"}:
                 digest.update(path.read_bytes())
-    return f"{version('liftoff')}+{digest.hexdigest()[:12]}"
+    return f"{__version__}+{digest.hexdigest()[:12]}"

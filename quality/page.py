@@ -1,0 +1,130 @@
+"""The gate's reports as pages for people: each a whole document, with no script and nothing to fetch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from pydantic import TypeAdapter, ValidationError
+
+from quality.report import SAID, CheckResult, Report
+from storage.days import describe_days
+
+HERE = Path(__file__).parent
+REPORT = TypeAdapter(Report)
+LISTED = 30
+"""How many audits a page leads to."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An audit whose report cannot be read by this version of the code."""
+
+    gate_id: str
+
+
+Audit = Report | Unreadable
+
+
+def latest_page(lake_dir: Path) -> str:
+    """The page of the newest report, or one that says how to make the first."""
+    gate_ids = list(_reports(lake_dir))
+    page = page_of(lake_dir, gate_ids[0]) if gate_ids else None
+    return page or render_notice(
+        "Nothing was audited yet",
+        "Trigger the DAG load_window with its form left empty: it loads every day from launch to yesterday. "
+        "The gate audits them before anyone can read them, and what it finds will be shown here.",
+    )
+
+
+def page_of(lake_dir: Path, gate_id: str) -> str | None:
+    """The page of one report, or None when none has that id. The id is looked up: no path is made from it."""
+    reports = _reports(lake_dir)
+    if gate_id not in reports:
+        return None
+    audits = [_read(path) for path in list(reports.values())[:LISTED]]
+    return render(_read(reports[gate_id]), audits)
+
+
+def render(report: Audit, audits: Sequence[Audit]) -> str:
+    """A report as a page.
+
+    Args:
+        report: what the page shows.
+        audits: what it leads to, newest first.
+    """
+    return _template().render(report=report, audits=audits)
+
+
+def render_notice(title: str, text: str) -> str:
+    """A page without a report: what is the matter, and what to do."""
+    return _template().render(report=None, audits=(), title=title, text=text)
+
+
+def _reports(lake_dir: Path) -> dict[str, Path]:
+    """Every report that is kept, by its id, newest first: ids sort by time."""
+    return {path.stem: path for path in sorted((lake_dir / "reports").glob("*.json"), reverse=True)}
+
+
+def _read(path: Path) -> Audit:
+    try:
+        return REPORT.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return Unreadable(path.stem)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "contract": _contract,
+        "days": describe_days,
+        "is_landing": _is_landing,
+        "moment": _moment,
+        "number": _number,
+        "sample_columns": _sample_columns,
+        "verdict": _verdict,
+    }
+    return environment.get_template("gate_report.html")
+
+
+def _verdict(audit: Audit) -> str:
+    if isinstance(audit, Unreadable):
+        return "unreadable"
+    if not audit.passed:
+        return "blocked"
+    return "warned" if audit.warnings else "passed"
+
+
+def _contract(table: str) -> str:
+    """Where the rules of a table are written: `quality/contracts/raw/events.yml`; empty when nowhere."""
+    paths = [path for path in (HERE / "contracts").glob("*/*.yml") if path.stem == table]
+    return str(paths[0].relative_to(HERE.parent)) if paths else ""
+
+
+def _is_landing(report: Report) -> bool:
+    return any("/raw/" in _contract(result.table) for result in report.results)
+
+
+def _sample_columns(result: CheckResult) -> list[str]:
+    """The columns worth a table: the message already tells the day and the problem of up to three rows."""
+    columns = list(dict.fromkeys(name for row in result.samples for name in row))
+    if len(result.samples) > 3:
+        return columns
+    return [name for name in columns if name != "problem"] if set(columns) - SAID else []
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.4g}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
