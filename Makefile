@@ -1,6 +1,6 @@
 # Each target works on a fresh machine with Python 3.11 to 3.13, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo up down logs airflow test compose lint format bench figures lock clean
 
 BIN := .venv/bin
 LOCK := .bootstrap/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -16,8 +16,24 @@ setup: ## Make .venv from the lock files (the other targets do it by themselves)
 demo: setup ## The whole story in a few screens: simulate, load, publish, block, repair
 	@$(BIN)/python -m liftoff.demo
 
+up: ## The platform in containers: http://localhost:8080 (LIFTOFF_UI_PORT=8081 for another port)
+	@docker compose up --build --wait
+	@echo "http://localhost:$${LIFTOFF_UI_PORT:-8080}, user and password: $$(docker compose exec -T api-server cat /secrets/ui_passwords.json)"
+
+down: ## Stop the containers; all data is kept (docker compose down -v forgets it)
+	@docker compose down
+
+logs: ## What the containers say
+	@docker compose logs --follow
+
+airflow: setup ## The platform without containers: Airflow's UI on this machine, on SQLite
+	@$(BIN)/python -m liftoff.standalone
+
 test: setup ## All tests, side by side on all cores
 	@$(BIN)/pytest -n logical --dist loadfile
+
+compose: setup ## The containers end to end, from nothing to nothing (needs Docker and a Chromium: .ci/engine)
+	@$(BIN)/pytest tests/compose
 
 lint: setup ## Style, types and SQL; changes nothing
 	@$(BIN)/ruff check
@@ -32,6 +48,9 @@ format: setup ## Rewrite Python and SQL in the project's style
 
 bench: setup ## Measure speed, with the libraries that we compare with in an environment of their own
 	@benchmarks/run.sh
+
+figures: compose ## Put the pictures and figures of that run into README.md
+	@$(BIN)/python -m benchmarks.platform
 
 lock: setup ## Compile the lock files again (LOCK_OPTIONS=--upgrade for newer versions)
 	@$(LOCK) pyproject.toml -o requirements/runtime.txt

@@ -65,6 +65,18 @@ def run_dag(
     return log_file
 
 
+def airflow_variables(home: Path) -> dict[str, str]:
+    """The environment of an Airflow that keeps all it has, its database included, in the folder `home`."""
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_DIR),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
 @cache
 def _start_airflow(data_dir: Path) -> None:
     """Point Airflow at our DAGs and a database of its own, once a process: it reads its settings when first imported.
@@ -73,14 +85,7 @@ def _start_airflow(data_dir: Path) -> None:
     """
     home = Path(tempfile.mkdtemp(prefix="liftoff-airflow-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    os.environ |= {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_DIR),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    }
+    os.environ |= airflow_variables(home)
     empty = data_dir / "airflow" / f"empty-{version('apache-airflow')}.db"
     if empty.exists():
         shutil.copyfile(empty, home / "airflow.db")
