@@ -5,8 +5,11 @@ Data, secrets and Airflow's own database lie in a folder of their own, `standalo
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from liftoff.cli import exit_on_error, simulate_days
@@ -18,7 +21,9 @@ from storage.days import yesterday
 from storage.errors import LiftoffError
 from storage.settings import PROJECT_DIR, load_settings
 
-AIRFLOW = str(Path(sys.executable).with_name("airflow"))
+BIN = Path(sys.executable).parent
+AIRFLOW = str(BIN / "airflow")
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
 def variables(folder: Path, port: str) -> dict[str, str]:
@@ -26,6 +31,7 @@ def variables(folder: Path, port: str) -> dict[str, str]:
     secrets_dir = folder / "secrets"
     server = f"http://127.0.0.1:{port}"
     return airflow_variables(folder / "airflow") | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",  # Airflow starts its processes by name
         "LIFTOFF_DATA_DIR": str(folder),
         "LIFTOFF_SECRETS_DIR": str(secrets_dir),
         "AIRFLOW__API__BASE_URL": server,
@@ -47,7 +53,7 @@ def variables(folder: Path, port: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Prepare the folder, then become `airflow standalone`. Ctrl-C ends it; the folder keeps everything."""
+    """Prepare the folder, then run Airflow until Ctrl-C. The folder keeps everything."""
     with exit_on_error():
         folder = load_settings().data_dir / "standalone"
         port = os.environ.get("LIFTOFF_UI_PORT", "8080")
@@ -58,20 +64,55 @@ def main() -> None:
             simulate_days(settings, days)
         _airflow("db", "migrate")
         _airflow("pools", "set", POOL, "1", "Tasks that fill the memory with a database take turns")
-    password = json.loads((folder / "secrets" / "ui_passwords.json").read_text())[ADMIN]
-    print(  # noqa: T201
-        f"\nIn half a minute: http://localhost:{port}  (user {ADMIN}, password {password})\n"
-        "There, trigger load_window with its form left empty. Ctrl-C ends all of it, and nothing is lost.\n"
-        f"For the command line: export LIFTOFF_DATA_DIR={folder} LIFTOFF_SECRETS_DIR={folder}/secrets\n",
-        flush=True,
-    )
-    os.execv(AIRFLOW, [AIRFLOW, "standalone"])  # noqa: S606
+        password = json.loads((folder / "secrets" / "ui_passwords.json").read_text())[ADMIN]
+        logs = folder / "airflow" / "logs"
+        print(  # noqa: T201
+            f"\nIn half a minute: http://localhost:{port}  (user {ADMIN}, password {password})\n"
+            "There, trigger load_window with its form left empty. Ctrl-C ends all of it, and nothing is lost.\n\n"
+            f"What Airflow says:      {logs}\n"
+            f"For the command line:   export LIFTOFF_DATA_DIR={folder} LIFTOFF_SECRETS_DIR={folder}/secrets",
+            flush=True,
+        )
+        _serve(logs)
 
 
 def _airflow(*arguments: str) -> None:
     done = subprocess.run([AIRFLOW, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise LiftoffError(f"airflow {' '.join(arguments)} failed.\n{done.stderr}")
+
+
+def _serve(logs: Path) -> None:
+    """Run all of Airflow until Ctrl-C, SIGTERM, or the end of one of its processes.
+
+    `airflow standalone` does the same, but told to stop it can leave its server or its triggerer behind.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job would ignore it
+        signal.signal(number, signal.default_int_handler)
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name in COMPONENTS:
+            with (logs / f"{name}.log").open("ab") as log:
+                running[name] = subprocess.Popen(  # noqa: S603 - each leads a group of its own, to be ended as one
+                    [AIRFLOW, name], stdout=log, stderr=log, start_new_session=True
+                )
+        while not (ended := [name for name, process in running.items() if process.poll() is not None]):
+            time.sleep(1)
+        raise LiftoffError(f"Airflow's {ended[0]} ended by itself. {logs / ended[0]}.log says why.")
+    except KeyboardInterrupt:
+        print("Stopping.")  # noqa: T201
+    finally:
+        for process in running.values():
+            _signal_group(process, signal.SIGTERM)
+        for process in running.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            _signal_group(process, signal.SIGKILL)  # and what it started
+
+
+def _signal_group(leader: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, number)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from simulator.logs import write_day
+from simulator.source import missing_days, open_product
+from storage.days import DAY, yesterday
 from tests.e2e.conftest import Platform, Source, assert_same, day
 
 RUN_DAGS = """
@@ -17,8 +19,9 @@ from storage.errors import LiftoffError
 from storage.settings import load_settings
 
 for step in sys.argv[1:]:
-    dag_id, *dates = step.split(":")
-    conf = dict(zip(("start", "end"), dates))
+    dag_id, *values = step.split(":")
+    conf = dict(value.split("=") if "=" in value else (name, value) for name, value in zip(("start", "end"), values))
+    conf = {name: True if value == "true" else value for name, value in conf.items()}
     try:
         headless.run_dag(dag_id, conf, load_settings(), on_record=lambda record: None)
         print(dag_id, "done", flush=True)
@@ -33,6 +36,35 @@ def run_dags(*steps: str) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def test_a_day_that_lands_before_the_first_load_is_built_by_load_window_alone(platform: Platform) -> None:
+    said = run_dags(f"ingest_events:{day(2)}:{day(2)}", "build_marts", f"load_window:{day(1)}:{day(1)}")
+    assert said[:2] == ["ingest_events done", "build_marts done"], "a build before the first load is skipped"
+    assert said[2].startswith(
+        f"load_window NotLoadedYet Nothing was published yet, and there is no accepted landing of {day(0)}"
+    )
+    assert not platform.warehouse.releases()
+    assert run_dags(f"load_window:{day(0)}:{day(0)}", "build_marts")[0] == "load_window done"
+    assert platform.current().manifest.last_date == day(2)
+
+
+def test_the_demo_dag_writes_what_is_missing_or_one_day_as_it_was_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = yesterday() - DAY
+    events = tmp_path / "data" / "source" / "events"
+    monkeypatch.setenv("LIFTOFF_LAUNCH_DATE", str(launch))
+    open_product(events.parent, launch, users=300)
+    assert run_dags("simulate_day") == ["simulate_day done"]
+    assert sorted(path.name for path in events.iterdir()) == [str(launch), str(yesterday())]
+    assert not missing_days(events, launch, yesterday())
+    before = {path: path.read_bytes() for path in events.rglob("*.gz")}
+    assert run_dags("simulate_day", f"simulate_day:day={launch}:damaged=true") == ["simulate_day done"] * 2
+    assert len(list((events / str(launch)).iterdir())) == 12
+    assert missing_days(events, launch, yesterday()) == [launch]
+    assert run_dags("simulate_day") == ["simulate_day done"], "the next night mends it"
+    assert {path: path.read_bytes() for path in events.rglob("*.gz")} == before
 
 
 def test_days_that_are_ingested_and_built_one_by_one_give_what_a_window_gives(

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from liftoff.plan import BuildPlan, DayMissing, NothingLanded, OtherRules, plan_build
+from liftoff.plan import BuildPlan, DayMissing, NothingLanded, NotLoadedYet, OtherRules, plan_build
 from storage.days import describe_days, now
 from storage.lake import Partition
 from storage.settings import Settings
@@ -113,6 +113,15 @@ def test_changed_models_restate_everything() -> None:
 def test_a_missing_day_blocks_the_build_and_is_named() -> None:
     with pytest.raises(DayMissing, match="2026-01-07 to 2026-01-08"):
         planned(None, landing(0), landing(1), landing(4))
+
+
+def test_days_that_are_missing_before_the_first_release_ask_for_the_first_load() -> None:
+    with pytest.raises(NotLoadedYet, match="run load_window first"):
+        planned(None, landing(4))
+    first = must_plan(None, landing(0))
+    with pytest.raises(DayMissing) as stopped:
+        planned(first, landing(0), landing(2))
+    assert not isinstance(stopped.value, NotLoadedYet)
 
 
 def test_a_missing_launch_day_blocks_the_build() -> None:
