@@ -46,7 +46,9 @@ def tables(figures: dict[str, float]) -> str:
     """Two tables in Markdown: what takes how long, and the memory of each service."""
     said = {name: f"{value:,.0f}" if isinstance(value, float) else value for name, value in figures.items()}
     services = sorted(name.removeprefix("limit_") for name in figures if name.startswith("limit_"))
-    memory = [f"| {name.split('_')[0]} | {said[f'peak_{name}']} MiB | {said[f'limit_{name}']} MiB |" for name in services]
+    memory = [
+        f"| {name.split('_')[0]} | {said[f'peak_{name}']} MiB | {said[f'limit_{name}']} MiB |" for name in services
+    ]
     return TABLES.format(**said, memory="\n".join(memory))
 
 
