@@ -122,9 +122,16 @@ def _column_check(column: str, declared: Mapping[str, Any]) -> Check:
     rule = {
         "missing": f"{column} is always there",
         "duplicate": f"{column} is never repeated",
-        "invalid": f"{column} keeps to {words}",
+        "invalid": f"{column} is {_bounds(words)}" if kind == "invalid" else "",
     }[kind]
     return Check(f"columns.{column}.checks.{kind}", kind, f"{column}_{kind}", rule, query=None)
+
+
+def _bounds(words: Mapping[str, Any]) -> str:
+    """The values that are allowed, for people: `at least 1 and at most 12`, `one of android, ios`."""
+    said = {"valid_min": "at least", "valid_max": "at most", "valid_values": "one of"}
+    shown = {word: ", ".join(map(str, value)) if isinstance(value, list) else value for word, value in words.items()}
+    return " and ".join(f"{said[word]} {value}" for word, value in shown.items())
 
 
 def _table_check(declared: Mapping[str, Any]) -> Check:

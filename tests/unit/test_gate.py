@@ -70,6 +70,7 @@ def test_a_good_table_passes_with_one_result_a_declared_check(judge: Callable[..
     report = judge()
     assert report.passed
     assert [result.name for result in report.results] == ["user_id_missing", "pages_invalid", "schema", "row_count"]
+    assert report.results[1].message == "pages is at least 1"
     assert report.sentence() == "Visits passed 4 checks."
 
 
