@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from simulator.business_truth import business_truth
 from simulator.plan import DayPlan, Event, plan_day
 from simulator.product import DAY, HOUR, MINUTE, Ints, Product
 
@@ -46,15 +47,16 @@ def knowable(product: Product, through: date) -> Truth:
 
 
 def write_truth(product: Product, through: date, truth_dir: Path) -> None:
-    """Write both truths to `truth_dir`/{happened,knowable}/<name>.parquet.
+    """Write both truths to `truth_dir`/{happened,knowable}/<name>.parquet, that of the business systems with each.
 
     Raises:
         ValueError: `through` is before the launch.
     """
+    business = business_truth(product, through)
     for side in (happened, knowable):
         folder = truth_dir / side.__name__
         folder.mkdir(parents=True, exist_ok=True)
-        for name, frame in side(product, through).items():
+        for name, frame in (side(product, through) | business).items():
             frame.to_parquet(folder / f"{name}.parquet", index=False)
 
 

@@ -18,6 +18,7 @@ from simulator.product import Product
 from simulator.truth import Truth, happened, knowable, write_truth
 
 FRAMES = {"active_users_daily", "sessions_daily", "retention_daily", "retention_weekly", "delivery_daily"}
+BUSINESS = {"accounts_daily", "subscriptions_daily", "payments_daily"}
 ACTIVITY = {"app_ready", "playback_start"}
 OPENING = {"app_start", *ACTIVITY}
 # A Wednesday, so that weeks do not begin with the launch; a seed whose clocks date events on both sides of it, and
@@ -197,7 +198,7 @@ def test_a_sign_up_that_a_fast_clock_dates_tomorrow_is_in_no_cohort_yet() -> Non
 def test_a_written_truth_reads_back_with_dates(tmp_path: Path) -> None:
     write_truth(TINY, TINY.date_of(9), tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet")} == {
-        f"{side}/{name}.parquet" for side in ("happened", "knowable") for name in FRAMES
+        f"{side}/{name}.parquet" for side in ("happened", "knowable") for name in FRAMES | BUSINESS
     }
     for name, frame in knowable(TINY, TINY.date_of(9)).items():
         written = pd.read_parquet(tmp_path / "knowable" / f"{name}.parquet", dtype_backend="pyarrow")
