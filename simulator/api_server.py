@@ -1,0 +1,106 @@
+"""The stand-in for the third-party APIs: real public contracts on one port, and it fails when told to.
+
+`PUT /_faults` with a `simulator.faults.Fault` switches a failure on, `GET` lists and `DELETE` clears them;
+`GET /_requests` tells how many requests each path had. Nothing is kept: a restart serves the same data, without faults.
+"""
+
+import argparse
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+
+from simulator import frankfurter, world_bank
+from simulator.faults import Failing, Fault, Switchboard
+
+control = APIRouter()
+
+
+def utc_now() -> datetime:
+    """The time by which the newest rates are chosen."""
+    return datetime.now(UTC)
+
+
+def create_app(now: Callable[[], datetime] = utc_now) -> FastAPI:
+    """Both APIs, with no fault switched on."""
+    app = FastAPI(title="Third-party APIs, simulated", docs_url=None, redoc_url=None)
+    app.state.now = now
+    app.state.switchboard = Switchboard()
+    app.add_middleware(Failing, switchboard=app.state.switchboard)
+    for router in (world_bank.router, frankfurter.router, control):
+        app.include_router(router)
+    return app
+
+
+@contextmanager
+def serving(port: int = 0, host: str = "127.0.0.1", now: Callable[[], datetime] = utc_now) -> Iterator[str]:
+    """Serve in a thread, on a free port unless `port` is given, and yield the URL.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    with socket.create_server((host, port)) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(now), log_level="critical", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, args=([listener],), name="third-party APIs", daemon=True)
+        thread.start()
+        try:
+            yield f"http://{host}:{listener.getsockname()[1]}"  # requests wait until it has started
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@control.put("/_faults")
+@control.post("/_faults")
+def switch_on(request: Request, fault: Fault) -> list[Fault]:
+    """Add a fault to those that are on."""
+    faults: list[Fault] = request.app.state.switchboard.faults
+    faults.append(fault)
+    return faults
+
+
+@control.get("/_faults")
+def list_faults(request: Request) -> list[Fault]:
+    """The faults that are on, with the times that are left."""
+    faults: list[Fault] = request.app.state.switchboard.faults
+    return faults
+
+
+@control.delete("/_faults")
+def clear_faults(request: Request) -> list[Fault]:
+    """Switch all faults off."""
+    faults: list[Fault] = request.app.state.switchboard.faults
+    faults.clear()
+    return faults
+
+
+@control.get("/_requests")
+def count_requests(request: Request) -> dict[str, int]:
+    """How many requests each path had, failed ones included."""
+    return dict(request.app.state.switchboard.requests)
+
+
+@control.delete("/_requests")
+def forget_requests(request: Request) -> dict[str, int]:
+    """Count from zero again."""
+    request.app.state.switchboard.requests.clear()
+    return {}
+
+
+def main() -> None:
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator.api_server", description="The third-party APIs, simulated"
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8090)
+    arguments = parser.parse_args()
+    uvicorn.run(create_app(), host=arguments.host, port=arguments.port, timeout_graceful_shutdown=1)
+
+
+if __name__ == "__main__":
+    main()
