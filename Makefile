@@ -1,4 +1,4 @@
-# Each target works on a fresh machine with Python 3.11 to 3.13, git and make.
+# Each target works on a fresh machine with Python 3.11 to 3.13, git and make; up, down and logs need Docker alone.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down logs airflow test compose lint format bench figures lock clean
 
@@ -17,8 +17,8 @@ demo: setup ## The whole story in a few screens: simulate, load, publish, block,
 	@$(BIN)/python -m liftoff.demo
 
 up: ## The platform in containers: http://localhost:8080 (LIFTOFF_UI_PORT=8081 for another port)
-	@docker compose up --build --wait
-	@echo "http://localhost:$${LIFTOFF_UI_PORT:-8080}, user and password: $$(docker compose exec -T api-server cat /secrets/ui_passwords.json)"
+	@docker compose up --build --force-recreate --wait
+	@echo "http://$$(docker compose port api-server 8080), user and password: $$(docker compose exec -T api-server cat /secrets/ui_passwords.json)"
 
 down: ## Stop the containers; all data is kept (docker compose down -v forgets it)
 	@docker compose down
@@ -50,7 +50,7 @@ bench: setup ## Measure speed, with the libraries that we compare with in an env
 	@benchmarks/run.sh
 
 figures: compose ## Put the pictures and figures of that run into README.md
-	@$(BIN)/python -m benchmarks.platform
+	@$(BIN)/python -m benchmarks.containers
 
 lock: setup ## Compile the lock files again (LOCK_OPTIONS=--upgrade for newer versions)
 	@$(LOCK) pyproject.toml -o requirements/runtime.txt
@@ -58,6 +58,6 @@ lock: setup ## Compile the lock files again (LOCK_OPTIONS=--upgrade for newer ve
 	@$(LOCK) pyproject.toml --extra dev --extra bench -c requirements/dev.txt -o requirements/bench.txt
 	@echo uv | $(LOCK) - -o requirements/uv.txt
 
-clean: ## Remove the environment, all data and all caches
+clean: ## Remove the environment, the caches and this folder's data (the containers' data: docker compose down -v)
 	@rm -rf .venv .bootstrap data .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

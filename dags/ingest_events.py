@@ -26,7 +26,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, run_step, window_of
     schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
     catchup=False,
     max_active_runs=1,
-    params=window_params(empty="A run by hand needs both."),
+    params=window_params(empty="A run by hand needs at least one of the two."),
     tags=[Tag.INGEST, Tag.TIER_1],
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,

@@ -23,7 +23,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, Tag, allow_gap_param, build, run_ste
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    params=window_params(empty="Both empty: launch day to yesterday.") | allow_gap_param(),
+    params=window_params() | allow_gap_param(),
     tags=[Tag.INGEST, Tag.BUILD, Tag.REPAIR, Tag.TIER_2],
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,

@@ -44,12 +44,12 @@ class Tag(StrEnum):
     TIER_2 = "tier-2"  # run by hand, by someone who is watching
 
 
-def window_params(*, empty: str) -> dict[str, Param]:
+def window_params(*, empty: str = "") -> dict[str, Param]:
     """The two dates of a window as the UI's form shows them, both empty at first; `empty` says what that means."""
     form = {"type": ["null", "string"], "format": "date"}
     return {
-        "start": Param(None, title="First day", description=f"First landing day. {empty}", **form),
-        "end": Param(None, title="Last day", description=f"Last landing day, included. {empty}", **form),
+        "start": Param(None, title="First day", description=f"UTC. Empty: the day of the launch. {empty}", **form),
+        "end": Param(None, title="Last day", description=f"UTC, included. Empty: yesterday. {empty}", **form),
     }
 
 
@@ -85,7 +85,7 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise AirflowSkipException(str(error)) from None
     except (Blocked, Overtaken, WrongUsage) as error:
         flow.log.error("%s", error, extra={"error": error})
-        raise AirflowFailException(str(error)) from None
+        raise AirflowFailException(str(error).splitlines()[0]) from None  # the log has the rest already
     except OSError as error:
         mended = LiftoffError(f"{error}. Nothing half-done is visible: mend it, then run the same again.")
         flow.log.error("%s", mended, extra={"error": mended})

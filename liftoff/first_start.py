@@ -42,7 +42,7 @@ def keep_database_passwords(folder: Path, servers_dir: Path) -> None:
     def password_of(server: str) -> str:
         path = servers_dir / server / "password"
         password = write_once(path, _random)
-        path.chmod(0o644)
+        path.chmod(0o644)  # the server reads it as root or as a user of its own, as its image likes it
         return password
 
     airflow, upstream = password_of("postgres"), password_of("upstream")
@@ -52,7 +52,7 @@ def keep_database_passwords(folder: Path, servers_dir: Path) -> None:
 
 
 def _random() -> str:
-    return secrets.token_urlsafe(32)
+    return secrets.token_urlsafe(48)  # 64 characters: a key of HS512 has 64 bytes
 
 
 def main(folder: Path, servers_dir: Path) -> None:

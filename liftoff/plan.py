@@ -104,7 +104,7 @@ def plan_build(
         NotLoadedYet: the same, and there is no parent.
     """
     if not landed:
-        raise NothingLanded("Nothing has landed yet, so there is nothing to build. Load a window first: load_window.")
+        raise NothingLanded("Nothing has landed yet, so there is nothing to build: run load_window first.")
     _refuse_other_rules(landed, settings)
     rules = _rules_digest(settings, models_digest)
     same = parent if parent and parent.rules_digest == rules else None
@@ -156,8 +156,8 @@ def _refuse_new_gaps(gaps: Sequence[date], parent: Manifest | None, *, allow_gap
             "launch; allow_gap publishes without the missing ones."
         )
     raise DayMissing(
-        f"The build was blocked: {missing}, and a missing day is not a zero. Load the missing days, or allow the gap "
-        "(allow_gap): its metrics are then published as NULL."
+        f"The build was blocked: {missing}, and a missing day is not a zero. Load them with load_window, "
+        "or allow the gap (allow_gap): its metrics are then published as NULL."
     )
 
 

@@ -23,20 +23,30 @@ from storage.settings import PROJECT_DIR, load_settings
 
 BIN = Path(sys.executable).parent
 AIRFLOW = str(BIN / "airflow")
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+COMPONENTS = {
+    "api-server": (),
+    # The server reads logs where they lie; it needs nobody to serve them, and on every network of the machine.
+    "scheduler": ("--skip-serve-logs",),
+    "triggerer": ("--skip-serve-logs",),
+    "dag-processor": (),
+}
 
 
-def variables(folder: Path, port: str) -> dict[str, str]:
+def variables(folder: Path, port: int) -> dict[str, str]:
     """The environment of a platform that lies in `folder`, with its UI on `port` of this machine alone."""
     secrets_dir = folder / "secrets"
     server = f"http://127.0.0.1:{port}"
     return airflow_variables(folder / "airflow") | {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",  # Airflow starts its processes by name
+        # All that says where data lies, so that no setting made for other data leads there.
         "LIFTOFF_DATA_DIR": str(folder),
-        "LIFTOFF_SECRETS_DIR": str(secrets_dir),
+        "LIFTOFF_EVENTS_DIR": str(folder / "source" / "events"),
+        "LIFTOFF_WAREHOUSE_URI": str(folder / "source" / "warehouse.duckdb"),
+        "LIFTOFF_LAUNCH_DATE": (secrets_dir / "liftoff_launch_date").read_text(),
+        "LIFTOFF_SECRET_SALT": (secrets_dir / "liftoff_secret_salt").read_text(),
         "AIRFLOW__API__BASE_URL": server,
         "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__PORT": port,
+        "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__SECRET_KEY": (secrets_dir / "api_secret_key").read_text(),
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": (secrets_dir / "jwt_secret").read_text(),
@@ -55,8 +65,8 @@ def variables(folder: Path, port: str) -> dict[str, str]:
 def main() -> None:
     """Prepare the folder, then run Airflow until Ctrl-C. The folder keeps everything."""
     with exit_on_error():
-        folder = load_settings().data_dir / "standalone"
-        port = os.environ.get("LIFTOFF_UI_PORT", "8080")
+        settings = load_settings()
+        folder, port = settings.data_dir / "standalone", settings.ui_port
         keep_secrets(folder / "secrets")
         os.environ |= variables(folder, port)
         settings = load_settings()
@@ -91,10 +101,10 @@ def _serve(logs: Path) -> None:
         signal.signal(number, signal.default_int_handler)
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for name in COMPONENTS:
+        for name, options in COMPONENTS.items():
             with (logs / f"{name}.log").open("ab") as log:
                 running[name] = subprocess.Popen(  # noqa: S603 - each leads a group of its own, to be ended as one
-                    [AIRFLOW, name], stdout=log, stderr=log, start_new_session=True
+                    [AIRFLOW, name, *options], stdout=log, stderr=log, start_new_session=True
                 )
         while not (ended := [name for name, process in running.items() if process.poll() is not None]):
             time.sleep(1)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
@@ -48,13 +47,15 @@ def missing_days(events_dir: Path, launch_date: date, last: date) -> list[date]:
     return [day for day in days if not (events_dir / day.isoformat() / LAST_FILE).exists()]
 
 
-def keep_going(events_dir: Path, launch_date: date, days: Sequence[date], *, damaged: bool = False) -> None:
-    """Write the logs of some days of the product that is there, or of a new one.
+def keep_going(events_dir: Path, launch_date: date, last: date, *, day: date | None = None, damaged: bool) -> None:
+    """Write the logs of one day again, or of all days up to `last` that are missing. A new product is begun if need be.
 
     Raises:
         AnotherProduct: the product that is there was launched on another day.
-        ValueError: a day is before the launch.
+        ValueError: the day is before the launch, or `damaged` was asked for without a day.
     """
+    if damaged and day is None:
+        raise ValueError("Which day is to be damaged? Name it.")
     product = open_product(events_dir.parent, launch_date)
-    for day in days:
-        log.info("Simulated %s: %s log lines", day, write_day(product, day, events_dir, damaged=damaged))
+    for wanted in [day] if day else missing_days(events_dir, launch_date, last):
+        log.info("Simulated %s: %s log lines", wanted, write_day(product, wanted, events_dir, damaged=damaged))

@@ -13,7 +13,8 @@ SCHEMA = "business"
 def let_in_readers(owner_uri: str, reader_uri: str) -> None:
     """Make the schema and the reader's role, or bring both up to date. Safe to run again.
 
-    The reader may connect and select; every transaction of it is read-only, and it may not even make temporary tables.
+    The reader may connect to this database and select in this schema. Its transactions are read-only, and where it says
+    otherwise there is nothing that it may write: no table, not even a temporary one, no large object.
 
     Args:
         owner_uri: of the owner of all tables, `postgresql://user:password@host/database`.
@@ -33,7 +34,8 @@ def let_in_readers(owner_uri: str, reader_uri: str) -> None:
         for statement in (
             "alter role {role} with login nosuperuser nocreatedb nocreaterole noreplication password {password}",
             "alter role {role} set default_transaction_read_only = on",
-            "revoke all on database {database} from public",
+            "revoke all on database {database}, postgres, template1 from public",
+            "revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public",
             "grant connect on database {database} to {role}",
             "create schema if not exists {schema}",
             "grant usage on schema {schema} to {role}",

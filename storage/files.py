@@ -43,8 +43,10 @@ def write_once(path: Path, make: Callable[[], str]) -> str:
         with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # mode 0600
             file.write(make().encode())
             file.flush()
+            os.fsync(file.fileno())
             with suppress(FileExistsError):
                 path.hardlink_to(file.name)
+        sync(path.parent)
     return path.read_text(encoding="utf-8")
 
 

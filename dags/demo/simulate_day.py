@@ -16,14 +16,15 @@ from datetime import date
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from liftoff.dag_parts import DEFAULT_ARGS, Tag
-from simulator.source import keep_going, missing_days
+from simulator.source import AnotherProduct, keep_going
 from storage.days import yesterday
 from storage.settings import load_settings
 
-DAY_HELP = "Writes the logs of this day again. Empty: all days up to yesterday that are not there yet."
-DAMAGED_HELP = "As a broken build would log it. The gate blocks such a day."
+DAY_HELP = "UTC. Writes the logs of this day again. Empty: all days up to yesterday that are not there yet."
+DAMAGED_HELP = "As a broken build would log that day. The gate blocks it."
 
 
 @dag(
@@ -43,9 +44,11 @@ def simulate_day() -> None:
     @task(doc_md="Writes a folder of hourly log files for each day.")
     def simulate(**context: Any) -> None:
         settings, params = load_settings(), context["params"]
-        events_dir, launch = settings.events_dir, settings.launch_date
-        days = [date.fromisoformat(params["day"])] if params["day"] else missing_days(events_dir, launch, yesterday())
-        keep_going(events_dir, launch, days, damaged=params["damaged"])
+        day = date.fromisoformat(params["day"]) if params["day"] else None
+        try:
+            keep_going(settings.events_dir, settings.launch_date, yesterday(), day=day, damaged=params["damaged"])
+        except (AnotherProduct, ValueError) as error:
+            raise AirflowFailException(str(error)) from None
 
     simulate()
 

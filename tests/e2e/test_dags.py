@@ -63,6 +63,8 @@ def test_the_demo_dag_writes_what_is_missing_or_one_day_as_it_was_asked_to(
     assert run_dags("simulate_day", f"simulate_day:day={launch}:damaged=true") == ["simulate_day done"] * 2
     assert len(list((events / str(launch)).iterdir())) == 12
     assert missing_days(events, launch, yesterday()) == [launch]
+    refused = run_dags("simulate_day:damaged=true", f"simulate_day:day={launch - DAY}")
+    assert [said.split()[1] for said in refused] == ["RunFailed", "RunFailed"]
     assert run_dags("simulate_day") == ["simulate_day done"], "the next night mends it"
     assert {path: path.read_bytes() for path in events.rglob("*.gz")} == before
 

@@ -31,7 +31,10 @@ def test_no_secret_is_the_same_twice_or_guessable(tmp_path: Path) -> None:
     secret = one.keys() - {"ours/liftoff_launch_date"}
     assert len(secret) == 10
     assert len({one[name] for name in secret} | {other[name] for name in secret}) == 20
-    assert all(len(one[name]) >= 28 for name in secret)
+    passwords = [urlsplit(one[name]).password or "" for name in secret if name.endswith("_uri")]
+    assert all(len(one[name]) >= 44 for name in secret - {"ours/ui_passwords.json"})
+    assert [len(password) for password in passwords] == [64, 64, 64]
+    assert len(json.loads(one["ours/ui_passwords.json"])["admin"]) >= 16, "96 bits, to be typed by people"
 
 
 def test_a_later_start_changes_nothing(tmp_path: Path) -> None:

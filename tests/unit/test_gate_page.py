@@ -114,11 +114,11 @@ def test_a_blocked_page_says_what_readers_see_and_what_to_do() -> None:
         page.render(report(replace(FAILED, table=table)), []) for table in ("events", "mart_retention_cohort")
     )
     passed = page.render(report(PASSED, WARNED), [])
-    assert "Readers still see the last release." in landing
+    assert "Readers see what they saw before." in landing
     assert "load the same days again with <code>load_window</code>" in landing
     assert "quality/contracts/raw/events.yml" in landing
     assert "trigger <code>build_marts</code>" in build
-    assert "Readers still see" not in passed
+    assert "Readers see what" not in passed
 
 
 def test_a_report_without_a_check_is_blocked() -> None:

@@ -1,4 +1,4 @@
-"""What the container platform takes, for the README: figures and pictures that `make test-compose` has left behind."""
+"""What the container platform takes, for the README: figures and pictures that `make compose` has left behind."""
 
 import json
 import re
@@ -9,12 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "data" / "compose"
 TABLES = """\
-Measured by `make test-compose` on {date}, commit {commit}, {cores} cores.
+Measured by `make compose` on {date}, commit {commit}, {cores} cores, with the {base_images} base images.
 
 | what | |
 |---|---:|
 | the image | {image_megabytes} MB |
-| its build: no layer cached, all layers cached | {cold_build_seconds} s, {warm_build_seconds} s |
+| its build, downloads cached: no layer, all layers cached | {cold_build_seconds} s, {warm_build_seconds} s |
 | `docker compose up --wait`: the first time, after `down` | {up_seconds} s, {up_again_seconds} s |
 | `load_window` with its empty form: from trigger to release, 60 days | {load_60_days_seconds} s |
 | the same, its scheduler killed in mid-run: from kill to release | {recovery_seconds} s |
@@ -30,7 +30,7 @@ def main() -> None:
     """Copy the pictures to docs/images, and write the figures into README.md."""
     path, readme = MEASURED / "figures.json", ROOT / "README.md"
     if not path.exists():
-        sys.exit("There are no figures yet: run make test-compose first.")
+        sys.exit("There are no figures yet: run make compose first.")
     figures, text = json.loads(path.read_text()), readme.read_text()
     if not BLOCK.search(text):
         sys.exit("README.md has no line <!-- figures:start --> with a line <!-- figures:end --> after it.")
@@ -42,14 +42,19 @@ def main() -> None:
         print(images / picture.name)
 
 
-def tables(figures: dict[str, float]) -> str:
+def tables(figures: dict[str, float | str]) -> str:
     """Two tables in Markdown: what takes how long, and the memory of each service."""
-    said = {name: f"{value:,.0f}" if isinstance(value, float) else value for name, value in figures.items()}
+    said = {name: _rounded(value) if isinstance(value, float) else value for name, value in figures.items()}
     services = sorted(name.removeprefix("limit_") for name in figures if name.startswith("limit_"))
+    services.append(services.pop(services.index("all_mebibytes")))
     memory = [
         f"| {name.split('_')[0]} | {said[f'peak_{name}']} MiB | {said[f'limit_{name}']} MiB |" for name in services
     ]
     return TABLES.format(**said, memory="\n".join(memory))
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 if __name__ == "__main__":
