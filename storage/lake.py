@@ -23,7 +23,8 @@ from pydantic import TypeAdapter
 from storage.errors import Blocked
 from storage.files import exclusive, new_id, remove_older_than, replace, write_json
 
-Status = Literal["staged", "accepted", "superseded", "rejected", "failed"]
+Status = Literal["staged", "accepted", "superseded", "rejected", "failed", "unchanged", "stale"]
+"""`unchanged`: the source holds what the last landing holds. `stale`: it did not answer, the last landing is young."""
 
 
 @dataclass(frozen=True)

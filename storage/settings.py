@@ -21,10 +21,13 @@ PROJECT_DIR = Path(__file__).parent.parent
 class Settings(BaseSettings):
     """Where data lives and which rules hold. `.env.example` explains each setting."""
 
-    model_config = SettingsConfigDict(env_prefix="LIFTOFF_", env_file=PROJECT_DIR / ".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LIFTOFF_", env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     data_dir: Path = PROJECT_DIR / "data"
     events_dir: Path = Path()  # set below when it is not given: it lies under data_dir
+    warehouse_uri: SecretStr = SecretStr("")  # likewise; may hold a password
     launch_date: date = date(2026, 1, 5)
     # How many days after its event day a log line may arrive and still count. Of the demo's lines 97.2% arrive on
     # their day, 99.1% within one more, 99.6% within 2, 99.8% within 3. Each day more makes a daily build restate one
@@ -35,6 +38,9 @@ class Settings(BaseSettings):
     releases_kept: Annotated[int, Field(ge=1)] = 5
     rejected_days_kept: Annotated[int, Field(ge=1)] = 30
     secret_salt: SecretStr = SecretStr("")  # made on first use and kept under data_dir when it is not given
+    world_bank_url: str = "https://api.worldbank.org"
+    fx_url: str = "https://api.frankfurter.dev"
+    ui_port: int = 8080
     duckdb_memory_limit: str = "1GB"
     duckdb_threads: Annotated[int, Field(ge=1)] = 2
 
@@ -43,7 +49,8 @@ class Settings(BaseSettings):
     def _complete_paths(cls, values: dict[str, Any]) -> dict[str, Any]:
         data_dir = Path(values.get("data_dir", PROJECT_DIR / "data")).absolute()
         events_dir = Path(values.get("events_dir", data_dir / "source" / "events")).absolute()
-        return {**values, "data_dir": data_dir, "events_dir": events_dir}
+        warehouse_uri = values.get("warehouse_uri") or str(data_dir / "source" / "warehouse.duckdb")
+        return {**values, "data_dir": data_dir, "events_dir": events_dir, "warehouse_uri": warehouse_uri}
 
     @property
     def lake_dir(self) -> Path:
