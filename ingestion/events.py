@@ -7,12 +7,10 @@
 5. What was written is counted and compared with the lines of the source.
 """
 
-import errno
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -26,8 +24,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from contracts import EventContracts, load_event_contracts
-from ingestion import rules
-from ingestion.lines import MAX_LINE_BYTES, Reason, Screen, SourceError, count_lines, read_blocks
+from ingestion import landing, rules
+from ingestion.landing import Reason, SourceError, explained, text
+from ingestion.lines import MAX_LINE_BYTES, Screen, count_lines, read_blocks
 from storage.engine import connect
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
@@ -39,9 +38,6 @@ SOURCE = TABLE = "events"
 SAMPLED_LINES_PER_FILE = 100
 
 _LOG_FILE = re.compile(r"[^.].*\.jsonl(\.gz)?")  # names with a leading dot are files not yet complete
-# The defaults (level 3, dictionaries up to a fifth of a row group, Bloom filters) take half as long again to write a
-# file of the same size.
-_PARQUET = "compression zstd, compression_level 1, dictionary_size_limit 5000, write_bloom_filter false"
 _OBJECT_BYTES = 4 * MAX_LINE_BYTES  # a suspect is its line twice, once of them escaped
 _SUSPECT_COLUMNS = {"_start": "BIGINT", "_raw": "VARCHAR"}
 
@@ -57,7 +53,7 @@ def stage_events(settings: Settings, lake: Lake, day: date) -> Outcome:
     """
     started_at, clock = datetime.now(UTC), perf_counter()
     files = _source_files(settings.events_dir / str(day))
-    with _explained(day, lake.root):
+    with explained(f"Events of {day}", lake.root):
         pending = lake.begin()
         try:
             totals = _stage(settings, files, pending)
@@ -112,25 +108,6 @@ def _contracts() -> EventContracts:
     return load_event_contracts()
 
 
-@contextmanager
-def _explained(day: date, lake_dir: Path) -> Iterator[None]:
-    """Turn what the system or the database cannot do into an error for people."""
-    try:
-        yield
-    except (OSError, duckdb.Error) as error:
-        where = f"Events of {day} did not land: "
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
-            raise SourceError(
-                f"{where}the disk of {lake_dir} is full. Free space there (a landing needs about ten times the "
-                "size of its source files while it runs), then run it again."
-            ) from error
-        if isinstance(error, PermissionError):
-            raise SourceError(f"{where}no permission for {error.filename}. Give this user access to it.") from error
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise SourceError(f"{where}{error}. Raise LIFTOFF_DUCKDB_MEMORY_LIMIT.") from error
-        raise SourceError(f"{where}{error}") from error
-
-
 class _Landing:
     """One attempt's files and tables.
 
@@ -160,10 +137,7 @@ class _Landing:
         }
         self._execute("set preserve_insertion_order = false")
         self._execute("create temp table lines (id_hash ubigint, file usmallint, line bigint, start bigint)")
-        self._execute(
-            "create temp table quarantine (file varchar, line bigint, reason varchar, detail varchar, "
-            "event_id varchar, event_date date, contract_digest varchar, raw blob)"
-        )
+        self._execute(f"create temp table quarantine ({landing.QUARANTINE_COLUMNS})")
 
     def spool(self, files: Sequence[Path]) -> None:
         """Write the lines that pass the screen to the plain file, quarantine the others."""
@@ -250,7 +224,7 @@ class _Landing:
     def _write(self) -> None:
         self._drop_repeats()
         self._write_accepted()
-        written = f"(select hash(event_id) as id_hash from {_text(self._data)})"
+        written = f"(select hash(event_id) as id_hash from {text(self._data)})"
         if self._execute(f"select (select count(*) from lines) > (select count(*) from {written})")[0][0]:
             self._judge(f"select start from lines anti join {written} using (id_hash)")
 
@@ -268,10 +242,8 @@ class _Landing:
     def _write_accepted(self) -> None:
         columns = ", ".join(f'"{name}"' for name in rules.landed_columns(self._contracts))
         events = rules.typed_events(self._contracts, _read_json(self._plain, self._json_columns))
-        self._execute(f"""
-            copy (select {columns} from ({events}) where ({self._is_refused}) is not true) to {_text(self._data)}
-            (format parquet, {_PARQUET}, kv_metadata {{ingest_id: '{self._pending.name}'}})
-        """)
+        accepted = f"select {columns} from ({events}) where ({self._is_refused}) is not true"
+        landing.write_data(self._connection, self._pending, accepted)
 
     def _judge(self, starts: str) -> None:
         """Read the lines at `starts`, a query, into table `judged`, and quarantine those that break their contract."""
@@ -300,7 +272,7 @@ class _Landing:
             create temp table ambiguous as
             with objects as (
                 select row_number() over () as number, {keys} as keys
-                from read_ndjson_objects({_text(self._plain)}, maximum_object_size = {_OBJECT_BYTES})
+                from read_ndjson_objects({text(self._plain)}, maximum_object_size = {_OBJECT_BYTES})
             )
             select start, list_aggregate(keys, 'mode') as key
             from objects join (select start, row_number() over (order by start) as number from lines) using (number)
@@ -357,34 +329,20 @@ class _Landing:
         return count
 
     def _totals(self) -> dict[str, Any]:
-        quarantine = self._pending / "quarantine.parquet"
-        quarantined = self._execute("select count(*) from quarantine")[0][0]
-        if quarantined:
-            self._execute(
-                f"copy (from quarantine order by file, line) to {_text(quarantine)} (format parquet, {_PARQUET})"
-            )
-            quarantined = self._execute(f"select count(*) from {_text(quarantine)}")[0][0]
-        accepted, first, last, content = self._execute(
-            "select count(*), min(event_at)::date, max(event_at)::date, sum(hash(event)) "
-            f"from {_text(self._data)} as event"
-        )[0]
+        if self._execute("select count(*) from quarantine")[0][0]:
+            landing.write_quarantine(self._connection, self._pending, "from quarantine order by file, line")
         read = self._line_count - self._blank_count
-        if read != accepted + quarantined + self._duplicate_count:
-            raise SourceError(
-                f"Lost lines: the source files hold {read:,} lines that are not blank, but {accepted:,} were accepted, "
-                f"{quarantined:,} quarantined and {self._duplicate_count:,} were duplicates. Nothing landed. This is a "
-                "fault of the reader, not of the data: please report it with these files."
-            )
+        counts = landing.count(
+            self._connection,
+            self._pending,
+            "event_at::date",
+            read=read,
+            duplicates=self._duplicate_count,
+            found=f"Lost lines: the source files hold {read:,} lines that are not blank",
+        )
         self._plain.unlink()
         self._suspects.unlink()
-        return {
-            "read": read,
-            "accepted": accepted,
-            "quarantined": quarantined,
-            "duplicates": self._duplicate_count,
-            "first_event_date": first,
-            "last_event_date": last,
-            "content_hash": f"{accepted:x}-{int(content or 0):x}",
+        return counts | {
             "warnings": tuple(
                 f"unknown field {name}: {count} of {self._sampled_count} sampled lines"
                 for name, count in sorted(self._unknown_fields.items())
@@ -410,11 +368,6 @@ def _arrow_table(ids: list[str], **columns: npt.NDArray[np.int64]) -> pa.Table:
 
 
 def _read_json(path: Path, columns: Mapping[str, str]) -> str:
-    types = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in columns.items())
+    types = ", ".join(f"{text(name)}: {text(kind)}" for name, kind in columns.items())
     options = f"format = 'newline_delimited', maximum_object_size = {_OBJECT_BYTES}, columns = {{{types}}}"
-    return f"read_json({_text(path)}, {options})"
-
-
-def _text(value: object) -> str:
-    """A string of SQL."""
-    return "'" + str(value).replace("'", "''") + "'"
+    return f"read_json({text(path)}, {options})"

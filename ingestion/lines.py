@@ -4,7 +4,6 @@ import codecs
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -13,7 +12,7 @@ import msgspec
 import numpy as np
 
 from contracts import EventContracts, FieldType
-from storage.errors import LiftoffError
+from ingestion.landing import Reason, SourceError
 
 # Longer lines are not events: those are below 1 kB. The limit keeps one line from filling the reader's buffers.
 MAX_LINE_BYTES = 1 << 20
@@ -24,29 +23,6 @@ TYPES: dict[FieldType, tuple[Any, str]] = {
     "boolean": (bool, "true or false"),
     "timestamp": (datetime, "an RFC 3339 date-time"),
 }
-
-
-class SourceError(LiftoffError):
-    """A source cannot be read as a whole, so nothing of it lands. The message names the file and the remedy."""
-
-
-class Reason(StrEnum):
-    """Why a line is quarantined."""
-
-    LINE_TOO_LONG = "line_too_long"
-    NOT_UTF8 = "not_utf8"
-    NOT_JSON = "not_json"
-    NOT_AN_OBJECT = "not_an_object"
-    DUPLICATE_KEY = "duplicate_key"
-    MISSING_FIELD = "missing_field"
-    WRONG_TYPE = "wrong_type"
-    UNKNOWN_EVENT = "unknown_event"
-    UNKNOWN_VERSION = "unknown_version"
-    NOT_IN_ENUM = "not_in_enum"
-    OUT_OF_RANGE = "out_of_range"
-    FUTURE = "future"
-    BEFORE_LAUNCH = "before_launch"
-    TOO_LATE = "too_late"
 
 
 class Fault(NamedTuple):

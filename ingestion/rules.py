@@ -1,10 +1,9 @@
 """The event contracts in SQL: how a line's JSON becomes a typed row, and why a row is refused."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
 
 from contracts import EventContracts, Field, FieldType
-from ingestion.lines import Reason
+from ingestion.landing import Check, Reason, first_detail, first_reason
 from storage.settings import Settings
 
 COLUMN_TYPES: dict[FieldType, str] = {
@@ -67,10 +66,6 @@ def _value(path: str, kind: FieldType) -> str:
     return f"make_timestamp(epoch_us({text_casts}))"
 
 
-Check = tuple[Reason, str, str]
-"""A reason, the condition under which it holds, and its details in words, the latter two as SQL."""
-
-
 def is_refused(contracts: EventContracts, settings: Settings) -> str:
     """An expression over `typed_events`: true where `refusal` gives a reason, at 0.6 of its cost."""
     expressions = _combined(contracts, settings, lambda checks: " or ".join(f"({check[1]})" for check in checks))
@@ -79,21 +74,12 @@ def is_refused(contracts: EventContracts, settings: Settings) -> str:
 
 def refusal(contracts: EventContracts, settings: Settings) -> str:
     """An expression over `typed_events`: the reason why a row is refused, NULL where it is accepted."""
-    return f"coalesce({', '.join(_combined(contracts, settings, lambda checks: _first(checks, _quoted_reason)))})"
+    return f"coalesce({', '.join(_combined(contracts, settings, first_reason))})"
 
 
 def refusal_detail(contracts: EventContracts, settings: Settings) -> str:
     """The same in words for people."""
-    return f"coalesce({', '.join(_combined(contracts, settings, lambda checks: _first(checks, itemgetter(2))))})"
-
-
-def _first(checks: Sequence[Check], result: Callable[[Check], str]) -> str:
-    branches = " ".join(f"when {check[1]} then {result(check)}" for check in checks)
-    return f"case {branches} end"
-
-
-def _quoted_reason(check: Check) -> str:
-    return f"'{check[0]}'"
+    return f"coalesce({', '.join(_combined(contracts, settings, first_detail))})"
 
 
 def _combined(contracts: EventContracts, settings: Settings, expression: Callable[[Sequence[Check]], str]) -> list[str]:
