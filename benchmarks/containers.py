@@ -27,7 +27,7 @@ BLOCK = re.compile(r"(?<=<!-- figures:start -->\n).*?(?=<!-- figures:end -->)", 
 
 
 def main() -> None:
-    """Copy the pictures to docs/images, and write the figures into README.md."""
+    """Copy the pictures that README.md shows to docs/images, and write the figures into it."""
     path, readme = MEASURED / "figures.json", ROOT / "README.md"
     if not path.exists():
         sys.exit("There are no figures yet: run make compose first.")
@@ -37,9 +37,9 @@ def main() -> None:
     readme.write_text(BLOCK.sub(lambda _: tables(figures), text))
     images = ROOT / "docs" / "images"
     images.mkdir(exist_ok=True)
-    for picture in sorted(MEASURED.glob("*.png")):
-        shutil.copy(picture, images)
-        print(images / picture.name)
+    for name in re.findall(r"\(docs/images/([\w-]+\.png)\)", text):
+        shutil.copy(MEASURED / name, images)
+        print(images / name)
 
 
 def tables(figures: dict[str, float | str]) -> str:

@@ -7,7 +7,7 @@ To add a field, add it to a contract (or to a new version of it) and nowhere els
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,9 +79,8 @@ def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:
     Raises:
         ContractError: a file breaks `contract.schema.yml`, is named wrongly, or contradicts another file.
     """
-    schema = Draft202012Validator(YAML(typ="safe").load(CONTRACTS_DIR / "contract.schema.yml"))
     paths = [folder / "envelope.yml", *sorted((folder / "events").glob("*.yml"))]
-    envelope, *contracts = [_read_contract(path, schema) for path in paths]
+    envelope, *contracts = map(_read_contract, paths)
     loaded = EventContracts(
         envelope=envelope.properties,
         events={(contract.event_name, contract.version): contract for contract in contracts},
@@ -91,14 +90,33 @@ def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:
     return loaded
 
 
-def _read_contract(path: Path, schema: Draft202012Validator) -> EventContract:
+def read_checked(path: Path, schema: str) -> Any:
+    """What a YAML file says, if it may say so.
+
+    Args:
+        path: the file.
+        schema: the name of a JSON schema in `CONTRACTS_DIR`.
+
+    Raises:
+        ContractError: it is not YAML, or breaks the schema.
+    """
     try:
         content = YAML(typ="safe").load(path)
     except YAMLError as error:
         raise ContractError(f"{path} is not YAML: {error}. Mend the file.") from error
-    if broken := best_match(schema.iter_errors(content)):
+    if broken := best_match(_schema(schema).iter_errors(content)):
         place = "/".join(map(str, broken.absolute_path)) or "the top level"
-        raise ContractError(f"{path}: {broken.message}, at {place}. See contracts/contract.schema.yml.")
+        raise ContractError(f"{path}: {broken.message}, at {place}. See contracts/{schema}.")
+    return content
+
+
+@cache
+def _schema(name: str) -> Draft202012Validator:
+    return Draft202012Validator(YAML(typ="safe").load(CONTRACTS_DIR / name))
+
+
+def _read_contract(path: Path) -> EventContract:
+    content = read_checked(path, "contract.schema.yml")
     if path.parent.name == "events" and path.stem != f"{content['event']}.v{content['version']}":
         raise ContractError(f"{path} holds {content['event']} version {content['version']}: name the file after it.")
     required = set(content.get("required", ()))

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from contracts import CONTRACTS_DIR, ContractError
+from contracts import CONTRACTS_DIR, ContractError, read_checked
 
 ColumnType = Literal["bigint", "varchar", "boolean", "date", "timestamp", "decimal(18,4)"]
 """The same words in DuckDB and PostgreSQL. A timestamp is UTC, without a zone."""
@@ -63,19 +58,12 @@ def load_table_contracts(folder: Path = CONTRACTS_DIR) -> Mapping[str, TableCont
     Raises:
         ContractError: a file breaks `table.schema.yml`, is named wrongly, or contradicts itself.
     """
-    schema = Draft202012Validator(YAML(typ="safe").load(CONTRACTS_DIR / "table.schema.yml"))
-    contracts = [_read(path, schema) for path in sorted((folder / "tables").glob("*.yml"))]
+    contracts = map(_read, sorted((folder / "tables").glob("*.yml")))
     return {contract.table: contract for contract in contracts}
 
 
-def _read(path: Path, schema: Draft202012Validator) -> TableContract:
-    try:
-        content = YAML(typ="safe").load(path)
-    except YAMLError as error:
-        raise ContractError(f"{path} is not YAML: {error}. Mend the file.") from error
-    if broken := best_match(schema.iter_errors(content)):
-        place = "/".join(map(str, broken.absolute_path)) or "the top level"
-        raise ContractError(f"{path}: {broken.message}, at {place}. See contracts/table.schema.yml.")
+def _read(path: Path) -> TableContract:
+    content = read_checked(path, "table.schema.yml")
     if path.stem != content["table"]:
         raise ContractError(f"{path} holds the table {content['table']}: name the file after it.")
     columns = content["columns"]
