@@ -12,8 +12,10 @@ Settings.model_config["env_file"] = None
 
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh LIFTOFF_DATA_DIR, and no other setting."""
+    """A fresh LIFTOFF_DATA_DIR, third-party services that nobody answers for, and no other setting."""
     for name in [name for name in os.environ if name.startswith("LIFTOFF_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LIFTOFF_DATA_DIR", str(tmp_path / "data"))
+    for service in ("WORLD_BANK", "FX"):
+        monkeypatch.setenv(f"LIFTOFF_{service}_URL", "http://127.0.0.1:9")
     return tmp_path / "data"

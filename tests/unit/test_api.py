@@ -443,7 +443,7 @@ def test_a_refusal_is_final(fake: FakeServices, status: int) -> None:
     assert str(status) in outcome.reason
 
 
-@pytest.mark.parametrize("address", ["localhost:1", "", "ftp://example.org", "http://example.org:port", "https://"])
+@pytest.mark.parametrize("address", ["localhost:1", "ftp://example.org", "http://example.org:port", "https://"])
 def test_an_address_that_is_none_is_named_with_its_setting(
     monkeypatch: pytest.MonkeyPatch, address: str, slept: list[float]
 ) -> None:
