@@ -3,7 +3,6 @@
 import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -13,8 +12,9 @@ import pyarrow.parquet as pq
 
 from contracts import Field, load_event_contracts
 from ingestion.events import stage_events
-from storage.lake import Lake, Outcome
+from storage.lake import Lake
 from storage.settings import load_settings
+from tests.unit.staged import Staged
 
 DAY = date(2026, 2, 14)
 CONTRACTS = load_event_contracts()
@@ -50,20 +50,6 @@ def write_day(files: Mapping[str, bytes | Sequence[bytes]], day: date = DAY) -> 
         content = lines if isinstance(lines, bytes) else b"".join(line + b"\n" for line in lines)
         (folder / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
     return folder
-
-
-@dataclass(frozen=True)
-class Staged:
-    """What came of a day."""
-
-    outcome: Outcome
-    accepted: list[dict[str, Any]]
-    quarantined: list[dict[str, Any]]
-
-    @property
-    def reasons(self) -> list[str]:
-        """Why lines were quarantined, in order of file and line."""
-        return [record["reason"] for record in self.quarantined]
 
 
 def stage(*lines: bytes, **files: bytes | Sequence[bytes]) -> Staged:

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from contracts.tables import Column, load_table_contracts
 from ingestion.extracts import stage_extracts
 from storage.days import DAY as ONE_DAY
-from storage.lake import Lake, Outcome
+from storage.lake import Lake
 from storage.settings import load_settings
+from tests.unit.staged import Staged
 
 DAY = date(2026, 2, 14)
 NEXT_DAY = DAY + ONE_DAY
@@ -85,20 +86,6 @@ def _value(column: Column, number: int) -> Any:
 
 def _literal(value: Any) -> str:
     return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
-
-
-@dataclass(frozen=True)
-class Staged:
-    """What came of one table's day."""
-
-    outcome: Outcome
-    accepted: list[dict[str, Any]]
-    quarantined: list[dict[str, Any]]
-
-    @property
-    def reasons(self) -> list[str]:
-        """Why rows were quarantined, in the order of quarantine."""
-        return [record["reason"] for record in self.quarantined]
 
 
 def stage(table: str, *rows: dict[str, Any], warehouse: Warehouse, days: Sequence[date] = (DAY,)) -> Staged:
