@@ -1,10 +1,12 @@
 """The stand-in for the third-party APIs: real public contracts on one port, and it fails when told to.
 
-`PUT /_faults` with a `simulator.faults.Fault` switches a failure on, `GET` lists and `DELETE` clears them;
-`GET /_requests` tells how many requests each path had. Nothing is kept: a restart serves the same data, without faults.
+`PUT /_faults` with a `simulator.faults.Fault` switches a failure on, `GET` lists and `DELETE` clears them (from a
+shell: `python -m simulator.faults`); `GET /_requests` tells how many requests each path had. Nothing is kept: a restart
+serves the same data, without faults.
 """
 
 import argparse
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -54,6 +56,12 @@ def serving(port: int = 0, host: str = "127.0.0.1", now: Callable[[], datetime] 
             thread.join()
 
 
+def variables(url: str) -> dict[str, str]:
+    """The environment of a platform that asks this server, whatever proxy it has for the world outside."""
+    direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+    return {"LIFTOFF_WORLD_BANK_URL": url, "LIFTOFF_FX_URL": url, "NO_PROXY": direct, "no_proxy": direct}
+
+
 @control.put("/_faults")
 @control.post("/_faults")
 def switch_on(request: Request, fault: Fault) -> list[Fault]:
@@ -99,6 +107,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)
     arguments = parser.parse_args()
+    url = f"http://127.0.0.1:{arguments.port}"
+    print(f"For a run that asks this server: export LIFTOFF_WORLD_BANK_URL={url} LIFTOFF_FX_URL={url}")  # noqa: T201
     uvicorn.run(create_app(), host=arguments.host, port=arguments.port, timeout_graceful_shutdown=1)
 
 

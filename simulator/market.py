@@ -6,13 +6,13 @@ rates are a random walk through plausible levels. The same call always gives the
 
 import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -276,8 +276,32 @@ class Observation(NamedTuple):
     value: float | None  # an int where the indicator counts
 
 
+@dataclass(frozen=True, eq=False)
+class Observations(Sequence[Observation]):
+    """Each is made when it is asked for: those of all indicators, kept, would take 35 MB."""
+
+    economies: Sequence[tuple[str, str, str]]
+    years: Sequence[int]
+    values: Floats
+    decimals: int
+
+    def __len__(self) -> int:
+        return self.values.size
+
+    @overload
+    def __getitem__(self, place: int) -> Observation: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Observation]: ...
+    def __getitem__(self, place: int | slice) -> Observation | list[Observation]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(len(self))[place]]
+        economy, year = divmod(range(len(self))[place], len(self.years))
+        value = _plain(float(self.values[economy, year]), self.decimals)
+        return Observation(*self.economies[economy], self.years[year], value)
+
+
 @lru_cache
-def indicator_values(indicator: str, last_year: int = LAST_YEAR) -> tuple[Observation, ...]:
+def indicator_values(indicator: str, last_year: int = LAST_YEAR) -> Observations:
     """Every value of an indicator, in the World Bank's order: aggregates, then countries; the latest year first.
 
     `pandas.DataFrame` takes the answer as it is. It is no frame since importing pandas (1.2 s) is most of a start-up.
@@ -292,11 +316,7 @@ def indicator_values(indicator: str, last_year: int = LAST_YEAR) -> tuple[Observ
     table = np.concatenate([_aggregated(values, weights), values]).round(series.decimals)
     economies = [(code, *labels) for code, labels in AGGREGATES.items()]
     economies += [(country.id, country.iso2, country.name) for country in countries()]
-    return tuple(
-        Observation(*economy, year, _plain(value, series.decimals))
-        for economy, row in zip(economies, table.tolist(), strict=True)
-        for year, value in zip(years.tolist(), row, strict=True)
-    )
+    return Observations(economies, years.tolist(), table, series.decimals)
 
 
 def _plain(value: float, decimals: int) -> float | None:

@@ -1,4 +1,7 @@
-"""The folder of the simulated source: the product is remembered there, so that more days of it can be added."""
+"""Where the simulated product leaves its days: business rows in the upstream warehouse, log files in a folder.
+
+The product is remembered beside the logs, so that more days of it can be added. A day is there when both have it.
+"""
 
 import json
 import logging
@@ -9,6 +12,7 @@ from typing import Any
 
 from simulator.logs import write_day
 from simulator.product import Product
+from simulator.warehouse import write_days, written_days
 
 log = logging.getLogger("liftoff.simulator")
 
@@ -41,21 +45,39 @@ def open_product(folder: Path, launch_date: date, **wishes: Any) -> Product:
     return Product(**(kept | {"launch_date": launch_date}))
 
 
-def missing_days(events_dir: Path, launch_date: date, last: date) -> list[date]:
-    """The days from launch to `last` whose logs are not there, or not all of them."""
+def missing_days(events_dir: Path, uri: str, launch_date: date, last: date) -> list[date]:
+    """The days from launch to `last` whose logs or whose rows in the warehouse are not there, or not all of them.
+
+    Raises:
+        ValueError, NotWritten: the warehouse at `uri` cannot be used.
+    """
     days = [launch_date + timedelta(days=number) for number in range((last - launch_date).days + 1)]
-    return [day for day in days if not (events_dir / day.isoformat() / LAST_FILE).exists()]
+    written = written_days(uri)
+    return [day for day in days if day not in written or not (events_dir / day.isoformat() / LAST_FILE).exists()]
 
 
-def keep_going(events_dir: Path, launch_date: date, last: date, *, day: date | None = None, damaged: bool) -> None:
-    """Write the logs of one day again, or of all days up to `last` that are missing. A new product is begun if need be.
+def keep_going(
+    events_dir: Path, uri: str, launch_date: date, last: date, *, day: date | None = None, damaged: bool
+) -> None:
+    """Write one day again, or all days up to `last` that are missing. A new product is begun if need be.
+
+    Args:
+        events_dir: for the logs.
+        uri: of the warehouse, as its owner.
+        launch_date: of the product.
+        last: the last day that may be missing.
+        day: this one alone, whether it is missing or not.
+        damaged: its logs as a broken build would write them. The business systems know nothing of that.
 
     Raises:
         AnotherProduct: the product that is there was launched on another day.
         ValueError: the day is before the launch, or `damaged` was asked for without a day.
+        NotWritten: the warehouse cannot be written.
     """
     if damaged and day is None:
         raise ValueError("Which day is to be damaged? Name it.")
     product = open_product(events_dir.parent, launch_date)
-    for wanted in [day] if day else missing_days(events_dir, launch_date, last):
+    days = [day] if day else missing_days(events_dir, uri, launch_date, last)
+    log.info("Changed %s rows of the business systems", write_days(product, days, uri))
+    for wanted in days:
         log.info("Simulated %s: %s log lines", wanted, write_day(product, wanted, events_dir, damaged=damaged))

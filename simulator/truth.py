@@ -2,6 +2,7 @@
 
 Computed from the plan's arrays, one planned day at a time: a session lies within one, so attribution and sessions
 look at nothing else, and only user-days are carried along. Shares no code with the log writer.
+The cohorts are those of the accounts, which the business systems know without loss.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from simulator.business import sign_up_moments, user_ids, users_of
 from simulator.business_truth import business_truth
+from simulator.market_truth import market_truth
 from simulator.plan import DayPlan, Event, plan_day
 from simulator.product import DAY, HOUR, MINUTE, Ints, Product
 
@@ -47,33 +50,33 @@ def knowable(product: Product, through: date) -> Truth:
 
 
 def write_truth(product: Product, through: date, truth_dir: Path) -> None:
-    """Write both truths to `truth_dir`/{happened,knowable}/<name>.parquet, that of the business systems with each.
+    """Write both truths to `truth_dir`/{happened,knowable}/<name>.parquet, those of the other sources with each.
 
     Raises:
         ValueError: `through` is before the launch.
     """
-    business = business_truth(product, through)
+    others = business_truth(product, through) | market_truth()
     for side in (happened, knowable):
         folder = truth_dir / side.__name__
         folder.mkdir(parents=True, exist_ok=True)
-        for name, frame in (side(product, through) | business).items():
+        for name, frame in (side(product, through) | others).items():
             frame.to_parquet(folder / f"{name}.parquet", index=False)
 
 
 def _measure(product: Product, through: date, see: Callable[[DayPlan, int], pd.DataFrame]) -> Truth:
     days = product.day_of(through) + 1
-    user_days, sessions, sign_ups, deliveries = [], [], [], []
+    user_days, sessions, accounts, deliveries = [], [], [], []
     for day in range(days):
         plan = plan_day(product, day)
         seen = see(plan, days * DAY)
         user_days.append(_user_days(seen))
         sessions.append(_sessions(plan, seen))
-        sign_ups.append(seen.loc[seen["kind"] == Event.SIGN_UP, ["user", "day"]])
+        accounts.append(_accounts(product, day))
         deliveries.append(_deliveries(plan, days * DAY))
     activity = pd.concat(user_days).groupby(["day", "user"], as_index=False).any()
     all_sessions = pd.concat(sessions)
-    cohorts = pd.concat(sign_ups).groupby("user")["day"].min().rename("cohort").reset_index()
-    cohorts = cohorts[cohorts["cohort"] < days]  # a clock that is ahead can date a sign-up on the day after
+    cohorts = pd.concat(accounts)
+    cohorts = cohorts[cohorts["cohort"] < days]  # a sign-up session can cross midnight
     returns = activity[activity["is_active"]].merge(cohorts, on="user")
     returns["age"] = returns["day"] - returns["cohort"]
     return {
@@ -133,6 +136,12 @@ def _user_days(seen: pd.DataFrame) -> pd.DataFrame:
         .groupby(["day", "user"], as_index=False)
         .any()
     )
+
+
+def _accounts(product: Product, day: int) -> pd.DataFrame:
+    """Grain: account of the users who first come on `day`, with the day on which it was made."""
+    moments = sign_up_moments(product, day)
+    return pd.DataFrame({"user": user_ids(product, users_of(product, day)), "cohort": moments // DAY})
 
 
 def _sessions(plan: DayPlan, seen: pd.DataFrame) -> pd.DataFrame:

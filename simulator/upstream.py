@@ -1,13 +1,26 @@
 """The server of the other team's warehouse, which the product's business systems write to and we may only read."""
 
+import os
 import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
+from pydantic import SecretStr
 
 SCHEMA = "business"
+OWNER_URI = "upstream_owner_uri"
+"""The file in the secrets folder that holds the owner's address. The platform, who may only read, does not know it."""
+
+
+def owner_uri(reader_uri: SecretStr) -> str:
+    """Where the business systems write what the platform reads at `reader_uri`: the same place, as its owner.
+
+    Without the owner's file there is nobody else: who reads may also write, as with the embedded DuckDB file.
+    """
+    kept = Path(os.environ.get("LIFTOFF_SECRETS_DIR", ""), OWNER_URI)
+    return kept.read_text() if kept.is_file() else reader_uri.get_secret_value()
 
 
 def let_in_readers(owner_uri: str, reader_uri: str) -> None:
@@ -49,4 +62,4 @@ def let_in_readers(owner_uri: str, reader_uri: str) -> None:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    let_in_readers(*((folder / name).read_text() for name in ("upstream_owner_uri", "liftoff_warehouse_uri")))
+    let_in_readers(*((folder / name).read_text() for name in (OWNER_URI, "liftoff_warehouse_uri")))

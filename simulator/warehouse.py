@@ -1,4 +1,7 @@
-"""The other team's warehouse, as the product's business systems write it: a DuckDB file or a PostgreSQL database."""
+"""The other team's warehouse, as the product's business systems write it: a DuckDB file or a PostgreSQL database.
+
+Beside their schema lies one of our own, with the days that were written.
+"""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -20,6 +23,11 @@ from simulator.upstream import SCHEMA
 
 Connection: TypeAlias = "duckdb.DuckDBPyConnection | psycopg.Connection"
 SQL_TYPES = {"varchar": "text", "decimal(18,4)": "numeric(18,4)"}
+WRITTEN = "simulator.days"
+
+
+class NotWritten(Exception):
+    """The database cannot be written, or not now. The message holds no address: there may be a password in it."""
 
 
 def write_days(product: Product, days: Iterable[date], uri: str | Path) -> int:
@@ -38,7 +46,7 @@ def write_days(product: Product, days: Iterable[date], uri: str | Path) -> int:
 
     Raises:
         ValueError: a day is before the launch, or the database is of another kind.
-        duckdb.Error, psycopg.Error: the database cannot be reached, or refuses.
+        NotWritten: the database cannot be reached, is in use, or refuses.
     """
     numbers = sorted({product.day_of(day) for day in days})
     tables = contracts().values()
@@ -46,25 +54,60 @@ def write_days(product: Product, days: Iterable[date], uri: str | Path) -> int:
     if not numbers:
         return 0
     written = 0
-    with _transaction(str(uri)) as connection:
-        for statement in _definitions(tables):
-            connection.execute(statement)
+    with _opened(str(uri)) as connection:
         for contract in changing:
             for number in numbers:
                 connection.execute(f"delete from {SCHEMA}.{contract.table} where {_happened_on(product, number)}")
             changes = pa.concat_tables([read_table(product, contract.table, number) for number in numbers])
             _append(connection, contract.table, changes)
             written += len(changes)
-        last = max(numbers[-1], _last_day(connection, product))
+        days_written = ", ".join(f"('{product.date_of(number)}')" for number in numbers)
+        connection.execute(f"insert into {WRITTEN} values {days_written} on conflict do nothing")
+        last = product.day_of(max(_written_days(connection)))
         for contract in shown:
             connection.execute(f"delete from {SCHEMA}.{contract.table}")
             _append(connection, contract.table, read_table(product, contract.table, last))
     return written
 
 
+def written_days(uri: str | Path) -> set[date]:
+    """The days that `write_days` has written there. A database with none is made ready for them.
+
+    Raises:
+        ValueError, NotWritten: as `write_days`.
+    """
+    with _opened(str(uri)) as connection:
+        return _written_days(connection)
+
+
+def _written_days(connection: Connection) -> set[date]:
+    return {day for (day,) in connection.execute(f"select day from {WRITTEN}").fetchall()}
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[Connection]:
+    """One transaction in the database, in which all tables are there; committed at the end unless an error ends it."""
+    try:
+        with _transaction(uri) as connection:
+            for statement in _definitions(contracts().values()):
+                connection.execute(statement)
+            yield connection
+    except duckdb.IOException as error:
+        is_locked = "Could not set lock" in str(error)
+        said = "it is in use by another process. Run again when that is done" if is_locked else _first_line(error)
+        raise NotWritten(f"The business systems cannot write to {uri}: {said}.") from None
+    except psycopg.Error as error:
+        # Of the server alone: what the library says of an address can hold a piece of its password.
+        said = error.diag.message_primary or "it was not reached, or did not let us in"
+        raise NotWritten(f"The business systems cannot write to their PostgreSQL server: {said}.") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].strip(" .")
+
+
 @contextmanager
 def _transaction(uri: str) -> Iterator[Connection]:
-    """One transaction in the database, committed at the end unless an error ends it."""
     scheme = uri.partition("://")[0] if "://" in uri else ""
     if scheme in ("postgresql", "postgres"):
         with psycopg.connect(uri) as server:
@@ -82,7 +125,9 @@ def _transaction(uri: str) -> Iterator[Connection]:
 
 def _definitions(tables: Iterable[TableContract]) -> Iterator[str]:
     """What makes the schema, the tables and their indexes where they are missing: the same SQL in both databases."""
-    yield f"create schema if not exists {SCHEMA}"
+    for schema in (SCHEMA, WRITTEN.split(".", maxsplit=1)[0]):
+        yield f"create schema if not exists {schema}"
+    yield f"create table if not exists {WRITTEN} (day date primary key)"
     for contract in tables:
         columns = [
             f"{column.name} {SQL_TYPES.get(column.type, column.type)}{'' if column.nullable else ' not null'}"
@@ -97,12 +142,6 @@ def _definitions(tables: Iterable[TableContract]) -> Iterator[str]:
 
 def _happened_on(product: Product, day: int) -> str:
     return f"changed_at >= '{product.date_of(day)}' and changed_at < '{product.date_of(day + 1)}'"
-
-
-def _last_day(connection: Connection, product: Product) -> int:
-    """The last day on which an account changed in what was written so far: some do on any day."""
-    [(latest,)] = connection.execute(f"select max(changed_at) from {SCHEMA}.account_changes").fetchall()
-    return product.day_of(latest.date()) if latest else 0
 
 
 def _append(connection: Connection, table: str, rows: pa.Table) -> None:

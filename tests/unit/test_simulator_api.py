@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import market
-from simulator.api_server import serving
+from simulator.api_server import serving, variables
 
 SATURDAY = datetime(2026, 3, 7, 12, tzinfo=UTC)
 POPULATION = "/v2/country/all/indicator/SP.POP.TOTL"
@@ -216,9 +216,9 @@ def test_another_process_knows_the_same() -> None:
     code = """if True:
         from datetime import date
         from simulator import market
-        print(repr((market.indicator_values("NY.GNP.ATLS.CD"), dict(market.rates(date(2026, 2, 2))))))"""
+        print(list(market.indicator_values("NY.GNP.ATLS.CD")), dict(market.rates(date(2026, 2, 2))))"""
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert there == repr((market.indicator_values("NY.GNP.ATLS.CD"), dict(market.rates(date(2026, 2, 2)))))
+    assert there == f"{list(market.indicator_values('NY.GNP.ATLS.CD'))} {dict(market.rates(date(2026, 2, 2)))}"
 
 
 # Exchange rates
@@ -455,3 +455,47 @@ def test_a_server_can_be_started_again_on_its_port_and_knows_the_same() -> None:
 def test_a_port_that_is_taken_is_refused(reader: httpx.Client) -> None:
     with pytest.raises(OSError, match="in use"), serving(reader.base_url.port or 0):
         pass
+
+
+def switch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "simulator.faults", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_faults_are_switched_from_a_shell(client: httpx.Client) -> None:
+    url = ("--url", str(client.base_url).rstrip("/"))
+    assert switch(*url).stdout == "No fault is on.\n"
+    on = switch("status", "/v1", "--status", "429", "--times", "2", *url)
+    assert "'times': 2" in on.stdout
+    assert [client.get("/v1/latest").status_code for _ in range(3)] == [429, 429, 200]
+    switch("not_json", *url)
+    assert client.get("/v1/latest").text.startswith("<html>")
+    assert switch("off", *url).stdout == "No fault is on.\n"
+    assert client.get("/v1/latest").status_code == 200
+
+
+def test_what_cannot_be_switched_is_said_without_a_traceback(client: httpx.Client) -> None:
+    url = str(client.base_url).rstrip("/")
+    for arguments, said in {
+        ("status", "/v1", "--status", "200", "--url", url): "greater than or equal to 400",
+        ("broken", "--url", url): "invalid choice",
+        ("off", "--url", "http://127.0.0.1:9"): "No stand-in answers at http://127.0.0.1:9",
+    }.items():
+        done = switch(*arguments)
+        assert done.returncode != 0
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_stand_in_is_asked_directly_whatever_proxy_there_is(
+    reader: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    url = f"{str(reader.base_url).rstrip('/')}/v1/latest"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+    for name, value in variables(url).items():
+        monkeypatch.setenv(name, value)
+    assert httpx.get(url).status_code == 200

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import business, warehouse
+from simulator import business, market, warehouse
 from simulator.business_tables import CHANGES_A_DAY, contracts, read_table
 from simulator.business_truth import business_truth
 from simulator.logs import write_day
@@ -443,3 +443,22 @@ def test_the_truth_about_payments_is_that_of_the_tables_exactly(database: Databa
     expected = database.execute(counted, [through]).fetchall()
     assert sorted(rows_of(frames["payments_daily"])) == expected
     assert all(isinstance(amount, Decimal) for *_, charged, refunded in expected for amount in (charged, refunded))
+
+
+def test_the_truth_about_revenue_is_each_payment_at_the_rate_of_its_day_exactly(
+    database: Database, truth: Truth
+) -> None:
+    through, frames = truth
+    settled = """
+        select paid_at::date, currency_code, amount, kind from payments
+        where status = 'settled' and changed_at < ?::date + interval 1 day
+    """
+    revenue: dict[date, Decimal] = {}
+    for day, currency, amount, kind in database.execute(settled, [through]).fetchall():
+        dollars, units = (
+            Decimal(1) if code == "EUR" else Decimal(str(market.rate(code, day))) for code in ("USD", currency)
+        )
+        worth = (amount * dollars / units).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+        revenue[day] = revenue.get(day, Decimal(0)) + (worth if kind == "charge" else -worth)
+    assert rows_of(frames["revenue_daily"]) == sorted(revenue.items())
+    assert len(revenue) > 5
