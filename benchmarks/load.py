@@ -16,6 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from simulator.api_server import serving
+
 BARE = """
 import json, sys, time
 from datetime import date
@@ -32,7 +34,9 @@ def imports():
     return flow
 flow = timed("import", imports)
 from liftoff.plan import Window
-timed("land", flow.land, Window(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2])))
+window = Window(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2]))
+for land in (flow.land_events, flow.land_extracts, flow.land_market_data):
+    timed(land.__name__.replace("_", " "), land, window)
 candidate = timed("prepare", flow.prepare)
 timed("transform", flow.transform, candidate)
 timed("audit", flow.audit, candidate)
@@ -49,17 +53,22 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     liftoff = str(Path(sys.executable).with_name("liftoff"))
-    with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder:
-        source = Path(folder) / "source"
-        subprocess.run([liftoff, "simulate"], env=_environment(source), check=True, stdout=subprocess.DEVNULL)
-        events = source / "source" / "events"
+    with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder, serving() as services_url:
+        made = Path(folder) / "made"
+        subprocess.run([liftoff, "simulate"], env=_environment(made, {}), check=True, stdout=subprocess.DEVNULL)
+        source = {
+            "LIFTOFF_EVENTS_DIR": str(made / "source" / "events"),
+            "LIFTOFF_WAREHOUSE_URI": str(made / "source" / "warehouse.duckdb"),
+            "LIFTOFF_WORLD_BANK_URL": services_url,
+            "LIFTOFF_FX_URL": services_url,
+        }
         bare, airflow, stages = [], [], []
         for number in range(arguments.runs):
-            run = _measure([sys.executable, "-c", BARE, FIRST, LAST], Path(folder) / f"bare-{number}", events)
+            run = _measure([sys.executable, "-c", BARE, FIRST, LAST], Path(folder) / f"bare-{number}", source)
             stages.append(json.loads(str(run.pop("output"))))
             bare.append(run)
             command = [liftoff, "run", "--start", FIRST, "--end", LAST]
-            run = _measure(command, Path(folder) / f"airflow-{number}", events)
+            run = _measure(command, Path(folder) / f"airflow-{number}", source)
             run.pop("output")
             airflow.append(run)
     figures = {
@@ -82,16 +91,15 @@ def main() -> None:
         _show(figures)
 
 
-def _environment(data_dir: Path, events_dir: Path | None = None) -> dict[str, str]:
+def _environment(data_dir: Path, source: dict[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIFTOFF_")}
-    given = {"LIFTOFF_EVENTS_DIR": str(events_dir)} if events_dir else {}
-    return inherited | {"LIFTOFF_DATA_DIR": str(data_dir)} | given
+    return inherited | {"LIFTOFF_DATA_DIR": str(data_dir)} | source
 
 
-def _measure(command: list[str], data_dir: Path, events_dir: Path) -> dict[str, float | str]:
+def _measure(command: list[str], data_dir: Path, source: dict[str, str]) -> dict[str, float | str]:
     start = time.perf_counter()
     process = subprocess.Popen(
-        command, env=_environment(data_dir, events_dir), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, env=_environment(data_dir, source), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
     output = process.stdout.read()

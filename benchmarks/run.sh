@@ -32,7 +32,7 @@ cat >>"$report" <<'END'
 
 ```text
 END
-"$bench/bin/python" benchmarks/load.py >>"$report"
+"$bench/bin/python" -m benchmarks.load >>"$report"
 cat >>"$report" <<'END'
 ```
 
@@ -43,6 +43,16 @@ Ours checks each row and hashes what is personal; the others only fetch.
 ```text
 END
 "$bench/bin/python" -m benchmarks.extract >>"$report"
+cat >>"$report" <<'END'
+```
+
+## Third-party services: all countries, indicators and rates
+
+The stand-in waits before each answer, as a network would. Its limit is ours: four requests at once.
+
+```text
+END
+"$bench/bin/python" -m benchmarks.services >>"$report"
 echo '```' >>"$report"
 cat "$report"
 mv "$report" docs/benchmarks.md

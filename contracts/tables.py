@@ -11,6 +11,9 @@ from typing import Literal
 
 from contracts import CONTRACTS_DIR, ContractError, read_checked
 
+SOURCE = "warehouse"
+"""What the lake calls the source of these tables."""
+
 ColumnType = Literal["bigint", "varchar", "boolean", "date", "timestamp", "decimal(18,4)"]
 """The same words in DuckDB and PostgreSQL. A timestamp is UTC, without a zone."""
 

@@ -12,7 +12,7 @@ import gzip
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,6 +26,7 @@ from ingestion.answers import Sorted
 from ingestion.endpoints import Endpoint, load_endpoints
 from ingestion.landing import SourceError, explained, text
 from ingestion.services import ANSWER_SECONDS, CONNECT_SECONDS, Listing, NoAnswer, Services
+from storage.days import DAY
 from storage.engine import connect
 from storage.files import replace
 from storage.lake import Lake, LandingInterrupted, Outcome
@@ -39,7 +40,7 @@ _LINE_BYTES = 2**24  # the database's reader takes four times as much memory as 
 
 @dataclass(frozen=True)
 class _Last:
-    """The last landing on or before a day."""
+    """The last landing on or before a day, else the first one after it."""
 
     outcome: Outcome
     validators: Mapping[str, str]
@@ -117,10 +118,24 @@ async def _fetch(
                     start=settings.launch_date - DAYS_BEFORE_LAUNCH,
                     end=day,
                 )
+                if _may_have_news(endpoint, last, day)
+                else asyncio.sleep(0)
                 for endpoint, last in zip(endpoints, lasts, strict=True)
             ),
             return_exceptions=True,
         )
+
+
+def _may_have_news(endpoint: Endpoint, last: _Last | None, day: date) -> bool:
+    """Whether to ask. Not on a day on which the service publishes nothing; but who loads a day again means it."""
+    if last is None or not last.validators or last.outcome.day >= day:
+        return True
+    asked_at = min(last.outcome.started_at.replace(tzinfo=UTC), _end_of(last.outcome.day))
+    return endpoint.publishes_between(asked_at, _end_of(day))
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day + DAY, time(), UTC)
 
 
 def _address(settings: Settings, endpoint: Endpoint) -> str:
@@ -128,10 +143,12 @@ def _address(settings: Settings, endpoint: Endpoint) -> str:
 
 
 def _last_landing(settings: Settings, lake: Lake, endpoint: Endpoint, day: date) -> _Last | None:
-    landed = [outcome for outcome in lake.accepted(endpoint.service, endpoint.table) if outcome.day <= day]
+    landed = lake.accepted(endpoint.service, endpoint.table)
     if not landed:
         return None
-    last = landed[-1]
+    if landed[0].day > day:
+        return _Last(landed[0], {})
+    last = next(outcome for outcome in reversed(landed) if outcome.day <= day)
     try:
         with lake.locked():
             lake.partitions(endpoint.service, endpoint.table)
@@ -182,6 +199,8 @@ def _unanswered(endpoint: Endpoint, attempt: Outcome, last: _Last | None, error:
     if last is None:
         return dataclasses.replace(attempt, status="failed", reason=f"{error}. Nothing has landed yet. {remedy}")
     age = (attempt.day - last.outcome.day).days
+    if age < 0:  # an old day is loaded again; no build looks at what it would have got
+        return dataclasses.replace(attempt, status="stale", reason=f"{error}. Builds read that of {last.outcome.day}.")
     landed = f"The last landing is of {last.outcome.day}, {age} days ago, and is used for less than {limit} days"
     if age >= limit:
         return dataclasses.replace(attempt, status="failed", reason=f"{error}. {landed}. {remedy}")

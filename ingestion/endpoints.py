@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from croniter import croniter  # type: ignore[import-untyped]
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -17,6 +19,12 @@ ENDPOINTS_FILE = Path(__file__).with_name("endpoints.yml")
 
 _ANY = "*"
 _STEP = re.compile(r"\.?(\w+|\*)|\[(\d+|\*)\]")
+
+
+def _cron(schedule: str) -> str:
+    if not croniter.is_valid(schedule):
+        raise ValueError(f"{schedule!r} is no schedule in the words of cron")
+    return schedule
 
 
 class _Declared(BaseModel):
@@ -43,7 +51,7 @@ class Endpoint(_Declared):
     records: str
     key: tuple[str, ...]
     columns: Mapping[str, Column]
-    schedule: str
+    schedule: Annotated[str, AfterValidator(_cron)]
     fresh_for_days: int
     digest: str
     """Identifies this state of all declarations: 12 hex digits over their file."""
@@ -52,6 +60,10 @@ class Endpoint(_Declared):
         """What to ask for, below the service's address: the word of `each` (or nothing) and the path."""
         for name, words in (self.each or {"": ("",)}).items():
             yield from ((word, self.path.format(**{name: word}, **window)) for word in words)
+
+    def publishes_between(self, since: datetime, until: datetime) -> bool:
+        """Whether the service may have news after `since` and up to `until`, by its schedule."""
+        return bool(croniter(self.schedule, since).get_next(datetime) <= until)
 
     def rows_of(self, answer: Any) -> Iterator[dict[str, Any]]:
         """The records of an answer as it was decoded, flat: by column, as they were sent.

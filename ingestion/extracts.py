@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from contracts.tables import TableContract, load_table_contracts
+from contracts.tables import SOURCE, TableContract, load_table_contracts
 from ingestion import columns, landing
 from ingestion.landing import Reason, explained, text
 from ingestion.upstream import SCHEMA, Upstream, open_upstream
@@ -29,7 +29,6 @@ from storage.engine import connect
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
 
-SOURCE = "warehouse"
 # With row groups of the default size (122,880) a landing of 2 million payments takes about 100 MB more.
 _SPOOL = "compression snappy, row_group_size 30720"
 

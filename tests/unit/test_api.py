@@ -34,7 +34,8 @@ from storage.files import replace
 from storage.lake import Lake, Outcome
 from storage.settings import load_settings
 
-DAY = date(2026, 2, 14)
+DAY = date(2026, 2, 14)  # a Saturday
+SUNDAY, MONDAY = DAY + timedelta(days=1), DAY + timedelta(days=2)
 ENDPOINTS = {endpoint.table: endpoint for endpoint in load_endpoints()}
 INDICATORS = ENDPOINTS["indicators"].each["indicator_id"]
 Fault = httpx.Response | Exception | Callable[[httpx.Response], httpx.Response]
@@ -528,11 +529,29 @@ def test_what_has_not_changed_is_not_fetched_again(fake: FakeServices) -> None:
 
 def test_an_etag_is_used_for_its_own_url_alone(fake: FakeServices) -> None:
     land(fake)
-    for day, conditional in ((DAY, True), (DAY + timedelta(days=1), False)):
+    for day, conditional in ((DAY, True), (MONDAY, False)):
         fake.requests.clear()
         assert stage(fake, day)["rates"].status == "unchanged"  # on the second day for its content
         [request] = [request for request in fake.requests if request.url.path.startswith("/v1")]
         assert ("if-none-match" in request.headers) is conditional
+
+
+def test_a_service_is_not_asked_about_days_on_which_it_publishes_nothing(fake: FakeServices) -> None:
+    land(fake)
+    fake.requests.clear()
+    assert stage(fake, SUNDAY)["rates"].status == "unchanged"
+    assert fake.count("/v1/") == 0
+    assert fake.count("/v2/") > 0, "the other service publishes on any day"
+    stage(fake, MONDAY)
+    assert fake.count("/v1/") == 1
+
+
+def test_an_old_day_that_no_build_reads_does_not_fail_for_want_of_an_answer(fake: FakeServices) -> None:
+    land(fake)
+    fake.fail("/v1/", httpx.Response(404), forever=True)
+    outcome = stage(fake, DAY - timedelta(days=20))["rates"]
+    assert outcome.status == "stale"
+    assert f"Builds read that of {DAY}" in outcome.reason
 
 
 def test_what_was_updated_is_fetched_whole(fake: FakeServices) -> None:
