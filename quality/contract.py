@@ -52,14 +52,34 @@ def read_contract(path: Path, variables: Mapping[str, str], soda_schema: Draft20
     """Read and check the contract at `path`; `${var.name}` becomes `variables[name]`, as it is.
 
     Raises:
-        GateError: the file is not YAML, says something that `contract.schema.yml` or Soda's own schema does not
-            know, uses a variable that it does not declare, or declares one that it does not use or is not given.
+        GateError: the file is not YAML, is not named after its table, or says what `contract_of` refuses.
+    """
+    contract = contract_of(read_yaml(path), path, variables, soda_schema)
+    if path.stem != contract.table:
+        raise GateError(f"The contract {path} is about {contract.table}: name the file after it.")
+    return contract
+
+
+def read_yaml(path: Path) -> Any:
+    """What a file says.
+
+    Raises:
+        GateError: it is not there, or not YAML.
     """
     try:
         # refuses a repeated key, of which PyYAML would silently drop the first
-        declared = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except (OSError, YAMLError) as error:
         raise GateError(f"The contract {path} cannot be read: {error}. Mend the file.") from error
+
+
+def contract_of(declared: Any, path: Path, variables: Mapping[str, str], soda_schema: Draft202012Validator) -> Contract:
+    """Check what a contract declares; `path` is the file that errors name.
+
+    Raises:
+        GateError: it says something that `contract.schema.yml` or Soda's own schema does not know, uses a variable that
+            it does not declare, or declares one that it does not use or is not given.
+    """
     for schema in (_our_schema(), soda_schema):
         if broken := best_match(schema.iter_errors(declared)):
             place = "/".join(map(str, broken.absolute_path)) or "the top level"
@@ -101,20 +121,23 @@ def _contract(path: Path, document: Mapping[str, Any]) -> Contract:
         _column_check(column["name"], check) for column in document["columns"] for check in column.get("checks", ())
     ]
     checks += [_table_check(check) for check in document["checks"]]
-    table = document["dataset"].rpartition("/")[2]
-    if path.stem != table:
-        raise GateError(f"The contract {path} is about {table}: name the file after it.")
     paths = [check.path for check in checks]
     if repeated := {path for path in paths if paths.count(path) > 1}:
         raise GateError(f"The contract {path} has {', '.join(sorted(repeated))} twice; give each its own qualifier.")
     schema = next(check["schema"] for check in document["checks"] if "schema" in check)
     return Contract(
-        table=table,
+        table=document["dataset"].rpartition("/")[2],
         columns={column["name"]: column["data_type"] for column in document["columns"]},
         allow_extra_columns=schema.get("allow_extra_columns", False),
         checks=tuple(checks),
-        document={key: value for key, value in document.items() if key != "variables"},
+        document=_for_soda(document),
     )
+
+
+def _for_soda(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Soda knows decimals by their name alone. Their digits are for the gate's own comparison of types."""
+    columns = [column | {"data_type": column["data_type"].partition("(")[0]} for column in document["columns"]]
+    return {key: value for key, value in document.items() if key != "variables"} | {"columns": columns}
 
 
 def _column_check(column: str, declared: Mapping[str, Any]) -> Check:

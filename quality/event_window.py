@@ -1,4 +1,4 @@
-"""The relations that the contract of landed events speaks of, made from the files of a window."""
+"""The relations that the contract of landed events speaks of alone."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from contracts import SQL_TYPES, load_event_contracts
+from quality.landed import show_landings
 from storage.lake import Lake, Outcome
 
 
@@ -15,35 +16,14 @@ def prepare_event_audit(
 ) -> None:
     """Give an in-memory connection the relations that the contract of events speaks of.
 
-    `landing` (one row a day of the window: what ingestion counted), `events` (all columns of what it wrote, and the
-    landing day `dt`), `platform_day` (events and the share of them without user on a day and a platform, beside those
-    of the day before it, or of the last accepted one) and `contract_column` (the columns that the event contracts
-    promise).
+    Beside those of `show_landings` these are `platform_day` (events and the share of them without user on a day and a
+    platform, beside those of the day before it, or of the last accepted one) and `contract_column` (the columns that
+    the event contracts promise).
 
     Raises:
         duckdb.Error: a data file cannot be read.
     """
-    landings = {str(lake.pending(outcome) / "data.parquet"): outcome for outcome in staged}
-    connection.execute("""
-        create table landing (
-            dt date, filename varchar, read bigint, accepted bigint, quarantined bigint, duplicates bigint
-        )
-    """)
-    connection.executemany(
-        "insert into landing values (?, ?, ?, ?, ?, ?)",
-        [
-            [outcome.day, path, outcome.read, outcome.accepted, outcome.quarantined, outcome.duplicates]
-            for path, outcome in landings.items()
-        ],
-    )
-    # By name, as dbt reads landings, so that a column may be new from some day on. A view takes no bound parameters.
-    files = ", ".join("'" + path.replace("'", "''") + "'" for path in landings)
-    connection.execute(f"""
-        create view events as
-        select landing.dt, landed.* exclude (filename)
-        from read_parquet([{files}], union_by_name = true, filename = true) as landed
-        inner join landing using (filename)
-    """)
+    show_landings(connection, lake, staged)
     _compare_platforms(connection, baseline)
     contracts = load_event_contracts()
     columns = {field.name: field.type for field in contracts.envelope} | contracts.properties

@@ -4,8 +4,10 @@ import dataclasses
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import duckdb
 from quality import soda
 from quality.contract import CONTRACTS_DIR, Check, Contract, read_contract
 from quality.event_window import prepare_event_audit
+from quality.landed import landed_contract, show_landings
 from quality.report import CheckResult, GateError, Report
 from storage.days import describe_days
 from storage.engine import connect
@@ -21,9 +24,14 @@ from storage.files import new_id
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
 
-__all__ = ["CheckResult", "GateError", "Report", "audit", "audit_events", "audit_marts"]
+__all__ = ["CheckResult", "GateError", "Report", "audit", "audit_events", "audit_marts", "audit_tables"]
 
-PERSONAL = frozenset({"user_id", "device_id", "session_id", "session_key", "event_id", "playback_id", "email"})
+PERSONAL = frozenset(
+    {
+        *("user_id", "user_key", "device_id", "session_id", "session_key", "event_id", "playback_id", "playback_key"),
+        *("subscription_id", "payment_id", "email"),
+    }
+)
 """Columns whose values identify a person, a device or a visit: a report shows their keyed hashes instead."""
 
 SAMPLE_ROWS = 5
@@ -45,15 +53,19 @@ def audit(
         GateError: there is nothing to judge by, a contract cannot be used, the connection has a second catalog, or
             Soda failed.
     """
+    read = [read_contract(path, variables, soda.contract_schema()) for path in contracts]
+    return _judge(connection, read, subject, salt)
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, contracts: Sequence[Contract], subject: str, salt: bytes) -> Report:
     started_at, clock = datetime.now(UTC), time.perf_counter()
     if not contracts:
         raise GateError("The gate was given no contract. Check the folder quality/contracts.")
     _refuse_second_catalog(connection)
-    read = [read_contract(path, variables, soda.contract_schema()) for path in contracts]
     try:
         results = [
             result
-            for contract, verification in zip(read, soda.verify(connection, read), strict=True)
+            for contract, verification in zip(contracts, soda.verify(connection, contracts), strict=True)
             for result in _results(connection, contract, verification, salt)
         ]
     except (duckdb.Error, ValueError) as error:
@@ -152,6 +164,8 @@ def _shown(column: str, value: Any, salt: bytes) -> Any:
         return None
     if column in PERSONAL:
         return hmac.new(salt, str(value).encode(), hashlib.sha256).hexdigest()[:12]
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return value if isinstance(value, bool | int | float | date) else str(value)
 
 
@@ -174,8 +188,7 @@ def audit_events(
         report = _audit_remaining(settings, lake, remaining, baseline)
         window = {outcome.day for outcome in remaining}
         for result in report.results:
-            days = result.days if result.days and window.issuperset(result.days) else tuple(sorted(window))
-            judged = dataclasses.replace(result, days=days) if result.blocks else result
+            judged = _with_days(result, window)
             found[result.name] = _merged(found.get(result.name), judged)
             failed_days |= set(judged.days) if judged.blocks else set()
         if not report.failures:
@@ -184,16 +197,46 @@ def audit_events(
     return Report(new_id(), subject, started_at, time.perf_counter() - clock, tuple(found.values()))
 
 
+def audit_tables(settings: Settings, lake: Lake, staged: Sequence[Outcome], subject: str) -> Report:
+    """Judge staged landings of other sources, each by itself: none is compared with another.
+
+    As above, every blocking result names its days.
+
+    Raises:
+        GateError: as `audit`, or a staged file cannot be read.
+    """
+    with connect(settings) as connection:
+        with _readable():
+            show_landings(connection, lake, staged)
+        contracts = [landed_contract(table) for table in sorted({outcome.table for outcome in staged})]
+        report = _judge(connection, contracts, subject, settings.salt())
+    windows = {table: {one.day for one in staged if one.table == table} for table in {one.table for one in staged}}
+    results = tuple(_with_days(result, windows[result.table]) for result in report.results)
+    return dataclasses.replace(report, results=results)
+
+
 def _audit_remaining(
     settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: tuple[date, Path] | None
 ) -> Report:
     with connect(settings) as connection:
-        try:
+        with _readable():
             prepare_event_audit(connection, lake, staged, baseline)
-        except duckdb.Error as error:
-            raise GateError(f"The gate could not read what was staged: {error}") from error
-        contracts = [CONTRACTS_DIR / "raw" / "events.yml"]
-        return audit(connection, contracts, subject="Landing of events", variables={}, salt=settings.salt())
+        return _judge(connection, [landed_contract("events")], "Landing of events", settings.salt())
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise GateError(f"The gate could not read what was staged: {error}") from error
+
+
+def _with_days(result: CheckResult, window: set[date]) -> CheckResult:
+    """A result that blocks without saying on which days of the window blocks all of them."""
+    if not result.blocks or (result.days and window.issuperset(result.days)):
+        return result
+    return dataclasses.replace(result, days=tuple(sorted(window)))
 
 
 def _merged(earlier: CheckResult | None, later: CheckResult) -> CheckResult:
@@ -218,12 +261,22 @@ def audit_marts(
     last_date: date,
     launch_date: date,
     gap_dates: Sequence[date],
+    landed: Mapping[str, int],
     subject: str,
 ) -> Report:
     """Judge a candidate's marts, and refuse it if readers would find more in it than was judged.
 
     Every table of schema `main` needs a contract, every contract a table. Schema `meta`, the record of all attempts,
     is not judged and may hold tables alone.
+
+    Args:
+        settings: the definitions that hold, and the salt of the samples.
+        connection: the candidate's database, alone.
+        last_date: the last day that the marts are about.
+        launch_date: the first.
+        gap_dates: days in between that someone allowed to be missing.
+        landed: how many records of each landed table the build was made from.
+        subject: what is audited, as a sentence begins.
 
     Raises:
         GateError: as `audit`.
@@ -235,6 +288,7 @@ def audit_marts(
         "gap_dates": "[" + ", ".join(f"'{day}'" for day in gap_dates) + "]",
         "late_arrival_days": str(settings.late_arrival_days),
         "active_definition": settings.active_definition,
+        **{f"landed_{table}": str(records) for table, records in landed.items()},
     }
     report = audit(connection, contracts, subject=subject, variables=variables, salt=settings.salt())
     unmatched = _unmatched(connection, {path.stem for path in contracts})

@@ -106,12 +106,14 @@ def _verdict(audit: Audit) -> str:
 
 def _contract(table: str) -> str:
     """Where the rules of a table are written: `quality/contracts/raw/events.yml`; empty when nowhere."""
-    paths = [path for path in (HERE / "contracts").glob("*/*.yml") if path.stem == table]
+    folders = (HERE / "contracts", HERE.parent / "contracts")
+    paths = [path for folder in folders for path in folder.glob("*/*.yml") if path.stem == table]
     return str(paths[0].relative_to(HERE.parent)) if paths else ""
 
 
 def _is_landing(report: Report) -> bool:
-    return any("/raw/" in _contract(result.table) for result in report.results)
+    contracts = {_contract(result.table) for result in report.results}
+    return any(path and not path.startswith("quality/contracts/marts/") for path in contracts)
 
 
 def _sample_columns(result: CheckResult) -> list[str]:

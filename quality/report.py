@@ -66,14 +66,11 @@ class Report:
         """The results that do not block, but that people should see."""
         return [result for result in self.results if result.outcome == "warned"]
 
-    @property
-    def failed_days(self) -> set[date]:
-        """The days that at least one blocking result names."""
-        return {day for result in self.failures for day in result.days}
-
-    def passed_on(self, day: date) -> bool:
-        """Whether that day may land. A report that failed without saying on which days failed on all of them."""
-        return self.passed or (bool(self.failed_days) and day not in self.failed_days)
+    def passed_on(self, table: str, day: date) -> bool:
+        """Whether a table's landing of that day may be accepted. A failure that names no day stops all of them."""
+        judged = [result for result in self.results if result.table == table]
+        stopped = any(result.blocks and (not result.days or day in result.days) for result in judged)
+        return bool(judged) and not stopped
 
     def sentence(self) -> str:
         """The verdict: `Landing of events 2026-02-14 was blocked: 2 of 8 checks failed.`"""
@@ -88,13 +85,15 @@ class Report:
     def text(self) -> str:
         """The verdict, then what failed and what warned: a line a result, and rows that show it."""
         shown = self.failures + self.warnings
-        width = max((len(result.name) for result in shown), default=0)
+        several = len({result.table for result in self.results}) > 1
+        names = [f"{result.table}.{result.name}" if several else result.name for result in shown]
+        width = max(map(len, names), default=0)
         lines = [self.sentence()]
-        for result in shown:
+        for title, result in zip(names, shown, strict=True):
             rows = [
                 ", ".join(f"{column}={value}" for column, value in row.items() if column not in SAID)
                 for row in result.samples[:2]
             ]
             said = result.message.split("; ") + [f"e.g. {row}" for row in rows if row]
-            lines += [f"  {name:{width}}  {line}" for name, line in zip_longest([result.name], said, fillvalue="")]
+            lines += [f"  {name:{width}}  {line}" for name, line in zip_longest([title], said, fillvalue="")]
         return "\n".join(lines)

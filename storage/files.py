@@ -16,8 +16,8 @@ from pydantic_core import to_json
 
 
 def new_id() -> str:
-    """A name that sorts by time (to the millisecond) and is unique between processes: `20260214T020405123Z-3f2a`."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + f"Z-{secrets.token_hex(2)}"
+    """A name that sorts by time (to the millisecond) and is unique anywhere: `20260214T020405123Z-3f2a91c0`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + f"Z-{secrets.token_hex(4)}"
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -76,13 +76,13 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def remove_older_than(folder: Path, *, days: float) -> None:
-    """Remove what lies directly in `folder` and was last changed more than `days` days ago.
+def remove_older_than(folder: Path, *, days: float, but: str = "") -> None:
+    """Remove what lies directly in `folder` and was last changed more than `days` days ago, `but` one name.
 
     Others may do the same at the same time, or finish what they write there: what is gone meanwhile is gone.
     """
     limit = time.time() - days * 86_400
     for path in folder.glob("*"):
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime < limit:
+            if path.name != but and path.stat().st_mtime < limit:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

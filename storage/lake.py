@@ -6,6 +6,7 @@ raw/<source>/<table>/dt=<day>/data.parquet         what dbt reads
 quarantine/<source>/<table>/dt=<day>/<ingest_id>.parquet
 rejected/<ingest_id>/                              what failed its audit, with the report
 reports/<gate_id>.json                             the report of each audit, of landings and of marts
+responses/<source>/<table>/dt=<day>/<ingest_id>.jsonl.gz   the answers of a service that a landing was made from
 meta/<table>/<id>.json                             one immutable file an attempt, one JSON object a line
 """
 
@@ -53,6 +54,9 @@ class Outcome:
     """The settings that decided which records land, in words."""
     gate_id: str = ""
     """The audit that judged it: `meta.check_result` has what it found."""
+
+
+_OUTCOME = TypeAdapter(Outcome)  # takes as long to make as the file to read
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Lake:
         ]
         if interrupted:
             raise LandingInterrupted(
-                f"A run was stopped while it landed {source} of {', '.join(interrupted)}. Nothing is lost: load "
+                f"A run was stopped while it landed {table} of {', '.join(interrupted)}. Nothing is lost: load "
                 "these days again."
             )
         return [
@@ -162,7 +166,8 @@ class Lake:
         return [outcome for path in paths if (outcome := _read_outcome(path))]
 
     def sweep(self, *, rejected_days: int) -> None:
-        """Remove what killed attempts left behind, and rejected or quarantined records and reports past their time.
+        """Remove what killed attempts left behind, and what is past its time: rejected or quarantined records, reports,
+        and answers of services of which nothing landed, or not any more.
 
         A pending folder is given up after a day: no attempt takes that long, and one that does fails loudly.
         """
@@ -171,6 +176,10 @@ class Lake:
             remove_older_than(self.root / name, days=rejected_days)
         for folder in (self.root / "quarantine").glob("*/*/dt=*"):
             remove_older_than(folder, days=rejected_days)
+        for folder in (self.root / "responses").glob("*/*/dt=*"):
+            landed = _read_outcome(self.root / "raw" / folder.relative_to(self.root / "responses") / "outcome.json")
+            kept = f"{landed.ingest_id}.jsonl.gz" if landed else ""  # the next request asks what is newer than these
+            remove_older_than(folder, days=rejected_days, but=kept)
 
     def pending(self, outcome: Outcome) -> Path:
         """The folder in which this landing was written."""
@@ -192,7 +201,7 @@ class Lake:
 
 
 def _read_outcome(path: Path) -> Outcome | None:
-    return TypeAdapter(Outcome).validate_json(path.read_bytes()) if path.exists() else None
+    return _OUTCOME.validate_json(path.read_bytes()) if path.exists() else None
 
 
 def _ingest_id_of(data: Path) -> str | None:

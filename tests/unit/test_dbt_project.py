@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 import yaml
 
 from contracts import load_event_contracts
+from contracts.tables import load_table_contracts
+from ingestion.endpoints import load_endpoints
 from liftoff.dbt import DBT_PROJECT_DIR, NodeResult, TransformFailed, build_models, models_digest, run_unit_tests
 from storage.settings import Settings
 
@@ -194,8 +197,9 @@ def test_every_model_says_its_grain_owner_and_decision(model: Path) -> None:
 
 
 def test_models_are_found_where_their_names_say() -> None:
-    places = {"stg_": "staging", "int_": "intermediate", "dim_": "marts", "fct_": "marts", "mart_": "marts"}
-    assert len(MODELS) >= 10, "the models were not found: check DBT_PROJECT_DIR"
+    places = {"stg_": "staging", "int_": "intermediate"}
+    places |= dict.fromkeys(("dim_", "fct_", "bridge_", "mart_"), "marts")
+    assert len(MODELS) >= 30, "the models were not found: check DBT_PROJECT_DIR"
     for model in MODELS:
         prefix = model.stem.partition("_")[0] + "_"
         assert places.get(prefix) in model.parts, f"{model.stem}: {prefix} models lie in models/{places.get(prefix)}"
@@ -225,10 +229,42 @@ def test_every_column_is_described_and_every_description_has_its_column(on_an_em
             assert column["description"], f"{model.stem}.{column['name']}: say what it means"
 
 
+def declared_columns(source_name: str) -> dict[str, dict[str, str]]:
+    """Type by column of each table of a dbt source."""
+    path = DBT_PROJECT_DIR / f"models/staging/{source_name}/sources.yml"
+    (source,) = yaml.safe_load(path.read_text())["sources"]
+    assert source["name"] == source_name, f"{path} declares {source['name']}: one source, one folder of its name"
+    return {
+        table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
+        for table in source["tables"]
+    }
+
+
+def portable(sql_type: str) -> str:
+    """What a source calls a type, so that both engines know it."""
+    return sql_type.lower().replace("varchar", "string")
+
+
 def test_the_event_source_declares_what_the_contracts_promise() -> None:
-    (source,) = yaml.safe_load((DBT_PROJECT_DIR / "models/staging/events/sources.yml").read_text())["sources"]
-    declared = {column["name"]: column["data_type"] for column in source["tables"][0]["columns"]}
-    assert declared == landed_columns(SQL_TYPES), "sources.yml: declare each field of contracts/ with its type"
+    assert declared_columns("events") == {"events": landed_columns(SQL_TYPES)}, (
+        "events/sources.yml: declare each field of contracts/ with its type"
+    )
+
+
+def test_the_warehouse_source_declares_what_lands_by_the_contracts() -> None:
+    assert declared_columns("warehouse") == {
+        contract.table: {column.landed_name: portable(column.landed_type) for column in contract.columns}
+        for contract in load_table_contracts().values()
+    }, "warehouse/sources.yml: declare each landed column of contracts/tables/ with its type"
+
+
+@pytest.mark.parametrize("service", sorted({endpoint.service for endpoint in load_endpoints()}))
+def test_the_sources_of_services_declare_what_their_endpoints_land(service: str) -> None:
+    assert declared_columns(service) == {
+        endpoint.table: {name: portable(column.type) for name, column in endpoint.columns.items()}
+        for endpoint in load_endpoints()
+        if endpoint.service == service
+    }, f"{service}/sources.yml: declare each column of ingestion/endpoints.yml with its type"
 
 
 def test_all_content_decides_between_copies_of_an_event() -> None:
@@ -259,12 +295,13 @@ def test_the_digest_follows_the_models(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_the_models_unit_tests_hold(on_an_empty_lake: Warehouse) -> None:
     folder = on_an_empty_lake.folder
     results = run_unit_tests(on_an_empty_lake.settings, folder / "liftoff.duckdb", folder / "scratch.duckdb")
-    assert len(results) >= 22
+    assert len(results) >= 42
     assert {result.status for result in results} == {"pass"}
 
 
 def test_events_become_sessions_users_and_metrics(warehouse: Warehouse, lake: Lake) -> None:
     over_midnight = {"device_id": "shared", "session_id": "over midnight"}
+    viewing = {"playback_id": "p1", "title_id": "t1"}
     lake.land(
         LAUNCH,
         [
@@ -283,7 +320,7 @@ def test_events_become_sessions_users_and_metrics(warehouse: Warehouse, lake: La
     lake.land(
         LAUNCH + DAY,
         [
-            event("a4", "playback_start", "06T00:01:00", **over_midnight, user_id="ann", playback_id="p1"),
+            event("a4", "playback_start", "06T00:01:00", **over_midnight, user_id="ann", **viewing),
             event("a2", "app_ready", "05T23:58:10", **over_midnight, received_at="06T00:10:00"),
         ],
     )
@@ -308,17 +345,19 @@ def test_events_become_sessions_users_and_metrics(warehouse: Warehouse, lake: La
         (LAUNCH, 1, 1, 2, 1, True, False),
         (LAUNCH + DAY, 1, 1, 1, 0, True, False),
     ]
-    assert warehouse.query("select * from mart_retention_cohort where retained_users is not null order by all") == [
-        ("day", LAUNCH, 0, 2, 1, 0.5),
-        ("day", LAUNCH, 1, 2, 1, 0.5),
-        ("day", LAUNCH + DAY, 0, 0, 0, None),
+    assert warehouse.query(
+        "select user_id, device_id, device_weight, user_weight from bridge_user_device order by all"
+    ) == [("ann", "shared", 1, 1), ("bob", "bob's", 1, 1)]
+    assert warehouse.query("select playback_id, session_id, user_id, playback_date from fct_playback") == [
+        ("p1", "over midnight", "ann", LAUNCH + DAY)
     ]
 
 
 def random_events() -> list[dict[str, Any]]:
     """Sessions around four midnights, of one user, two or none, with re-deliveries and late events among them."""
     dice = random.Random(20260105)
-    names = ["app_start", "app_ready", "sign_up", "title_viewed", "playback_start", "app_crash"]
+    names = ["app_start", "app_ready", "sign_up", "title_viewed", "app_crash"]
+    names += ["playback_start", "playback_heartbeat", "playback_stop"]
     events: list[dict[str, Any]] = []
     for session in range(300):
         at = datetime.fromisoformat("2026-01-05T18:00") + timedelta(hours=dice.randrange(96))
@@ -326,16 +365,20 @@ def random_events() -> list[dict[str, Any]]:
         for _ in range(dice.randrange(1, 7)):
             at += timedelta(minutes=dice.choice([0, 1, 90]))
             late = dice.choice([0, 0, 0, 1, 3])
+            name = dice.choice(names)
+            playback = {"playback_id": dice.choice(["p1", "p1", "p2"]), "title_id": dice.choice(["t1", "t2"])}
             sent = event(
                 f"e{len(events):04}",
-                dice.choice(names),
+                name,
                 f"{at:%dT%H:%M:%S}",
                 device_id=f"d{session % 40}",
                 session_id=f"s{session}",
                 user_id=dice.choice(people),
                 platform=dice.choice(["tv", "ios", "web"]),
                 phase="startup",
+                watched_seconds=dice.random() * 300 if name == "playback_heartbeat" else None,
                 received_at=f"{at + late * DAY:%dT%H:%M:%S}",
+                **(playback if name.startswith("playback") else {}),
             )
             events.append(sent)
             if dice.random() < 0.2:
@@ -371,10 +414,63 @@ def test_builds_by_landing_in_any_order_equal_one_full_build(settings: Settings,
     at_once = Warehouse(settings, lake, tmp_path / "at_once")
     at_once.build({sent["event_at"].date() for rows in lake.landings.values() for sent in rows})
     assert len(at_once.query("from fct_session")) > 200
+    assert len(at_once.query("from fct_playback where heartbeat_count > 1")) > 10
+    assert len(at_once.query("from bridge_user_device where user_weight < 1")) > 10
     assert at_once.query(
         "select session_id, session_date, event_count from fct_session where device_id in ('near', 'far') order by all"
     ) == [("7th", date(2026, 1, 7), 1), ("9th", date(2026, 1, 9), 1), ("near", date(2026, 1, 7), 1)]
     assert daily.tables() == at_once.tables()
+
+
+@pytest.fixture
+def payments(tmp_path: Path) -> dict[str, Any]:
+    """The vars of a build with an account, and two payments in reais that its subscription led to: settled, pending."""
+    landings = {
+        "account_changes": """
+            1::bigint as change_id, timestamp '2026-01-05 09:00:00' as changed_at, 'created' as change_type,
+            'ann' as user_id, timestamp '2026-01-05 09:00:00' as created_at, 'af30' as email_hash,
+            '77b1' as full_name_hash, 1990::bigint as birth_year, 'BR' as country_code, 'tv' as acquisition_platform,
+            true as has_marketing_consent
+        """,
+        "payments": """
+            n as change_id, timestamp '2026-01-06 10:00:00' as changed_at, 'p' || n as payment_id,
+            's1' as subscription_id, 'ann' as user_id, 'charge' as kind, if(n = 1, 'settled', 'pending') as status,
+            29.9::decimal(18, 4) as amount, 'BRL' as currency_code, timestamp '2026-01-05 23:00:00' as paid_at
+            from range(1, 3) as t(n)
+        """,
+        "rates": """
+            date '2026-01-02' as rate_date, 'EUR' as base_currency, 'BRL' as currency_code,
+            6.3::decimal(18, 8) as rate
+            union all select date '2026-01-02', 'EUR', 'USD', 1.1
+        """,
+    }
+    for table, sql in landings.items():
+        duckdb.execute(f"copy (select {sql}) to '{tmp_path}/{table}.parquet'")
+    sources = {"account_changes": "warehouse", "payments": "warehouse", "rates": "fx"}
+    files = {f"{source}.{table}": [f"{tmp_path}/{table}.parquet"] for table, source in sources.items()}
+    return {"last_date": "2026-01-06", "landing_files": files}
+
+
+def test_landings_of_all_sources_become_people_and_money(warehouse: Warehouse, payments: dict[str, Any]) -> None:
+    results = warehouse.build([], **payments)
+    assert {result.status for result in results} == {"success", "pass"}
+    assert warehouse.query(
+        "select user_id, version_number, account_status, created_date, country_code from dim_user"
+    ) == [("ann", 1, "open", LAUNCH, "BR")]
+    assert warehouse.query(
+        "select cohort_users, retained_users from mart_retention_cohort "
+        f"where cohort_grain = 'day' and cohort_date = '{LAUNCH}' and period_number <= 1"
+    ) == [(1, 0), (1, 0)]
+    assert warehouse.query("select payment_id, amount_usd, revenue_usd from fct_payment order by all") == [
+        ("p1", Decimal("5.2206"), Decimal("5.2206")),
+        ("p2", Decimal("5.2206"), Decimal(0)),
+    ]
+
+
+def test_a_settled_payment_without_a_rate_stops_the_build(warehouse: Warehouse, payments: dict[str, Any]) -> None:
+    del payments["landing_files"]["fx.rates"]
+    with pytest.raises(TransformFailed, match=r"a_settled_payment_has_a_rate: Got 1 result"):
+        warehouse.build([], **payments)
 
 
 def test_an_event_id_on_days_far_apart_is_warned_of(warehouse: Warehouse, lake: Lake) -> None:

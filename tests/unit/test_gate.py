@@ -251,6 +251,35 @@ def test_a_contract_that_soda_would_ignore_in_part_is_refused(
         judge(**parts)
 
 
+ROWS_PRESENT = {
+    "name": "All visits that were counted are there",
+    "qualifier": "rows_present",
+    "query": "select count(*) as held from visits having count(*) <> ${var.counted}",
+}
+
+
+@pytest.mark.parametrize("qualifier", ["rows_present", "counts_add_up"])
+def test_a_table_that_may_be_empty_is_compared_with_what_was_counted(
+    qualifier: str, connection: duckdb.DuckDBPyConnection, judge: Callable[..., Report]
+) -> None:
+    checks = [{"schema": {"allow_other_column_order": True}}, {"failed_rows": ROWS_PRESENT | {"qualifier": qualifier}}]
+    parts = {"checks": checks, "variables": {"counted": None}}
+    assert judge(**parts, given={"counted": "7"}).passed
+    assert failures(judge(**parts, given={"counted": "8"})) == {qualifier: "failed"}
+    connection.execute("delete from visits")
+    assert judge(**parts, given={"counted": "0"}).passed
+    assert failures(judge(**parts, given={"counted": "7"})) == {qualifier: "failed"}
+
+
+@pytest.mark.parametrize("words", [{"qualifier": "rows_are_there"}, {"threshold": {"must_be": 0, "level": "warn"}}])
+def test_only_a_check_that_blocks_when_rows_are_missing_stands_in_for_row_count(
+    words: dict[str, Any], judge: Callable[..., Report]
+) -> None:
+    checks = [{"schema": {"allow_other_column_order": True}}, {"failed_rows": ROWS_PRESENT | words}]
+    with pytest.raises(GateError, match="needs the check `row_count`, or a failed_rows check `rows_present`"):
+        judge(checks=checks, variables={"counted": None}, given={"counted": "7"})
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -327,9 +356,10 @@ def test_a_variable_is_filled_in_for_soda_and_for_the_sample_rows(judge: Callabl
 
 
 def test_every_contract_of_the_project_can_be_used() -> None:
-    variables = dict.fromkeys(["launch_date", "last_date", "gap_dates", "late_arrival_days", "active_definition"], "")
+    names = ["launch_date", "last_date", "gap_dates", "late_arrival_days", "active_definition"]
+    variables = dict.fromkeys([*names, "landed_subscription_changes", "landed_payments"], "")
     paths = sorted(CONTRACTS_DIR.glob("*/*.yml"))
-    assert len(paths) >= 7
+    assert len(paths) >= 22
     for path in paths:
         assert read_contract(path, variables, soda.contract_schema()).checks
 
@@ -375,7 +405,6 @@ def test_importing_the_gate_does_not_import_soda_and_judging_sends_no_statistics
 def test_a_warning_lets_pass_and_is_counted(judge: Callable[..., Report]) -> None:
     report = judge({"failed_rows": FAILED_ROWS | {"threshold": {"must_be": 0, "level": "warn"}}})
     assert report.passed
-    assert not report.failed_days
     assert report.sentence() == "Visits passed 5 checks, 1 of them with a warning."
     assert "few_pages  Nobody reads five pages: not so for 1 row on 2026-01-10" in report.text()
 
@@ -385,7 +414,7 @@ def test_a_failing_check_shows_five_rows_hashed_by_the_salt_and_its_days(judge: 
     (result,) = report.failures
     assert (result.value, result.threshold, len(result.samples)) == (6.0, "must be 0", 5)
     assert result.message == "Nobody reads five pages: not so for 6 rows on 2026-01-07 to 2026-01-12"
-    assert {str(day) for day in report.failed_days} == {f"2026-01-{day:02}" for day in range(7, 13)}
+    assert {str(day) for day in result.days} == {f"2026-01-{day:02}" for day in range(7, 13)}
     assert not {"u2", "u3", "u4", "u5", "u6", "u7"} & {row["user_id"] for row in result.samples}
     assert all(len(row["user_id"]) == 12 for row in result.samples)
 

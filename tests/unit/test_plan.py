@@ -1,10 +1,12 @@
 """Which days a build restates."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pytest
 
-from liftoff.plan import BuildPlan, DayMissing, NothingLanded, NotLoadedYet, OtherRules, plan_build
+from liftoff.plan import BuildPlan, DayMissing, NothingLanded, NotLoadedYet, OtherRules, TableMissing, plan_build
+from liftoff.sources import EVENTS, landed_tables
 from storage.days import describe_days, now
 from storage.lake import Partition
 from storage.settings import Settings
@@ -24,6 +26,24 @@ def landing(number: int, content: str = "a", first: int | None = None) -> Partit
     )
 
 
+def other(source: str, table: str, number: int, content: str = "a") -> Partition:
+    """A landing of another source than events."""
+    return Partition(source, table, day(number), 10, content, None, None, RULES)
+
+
+LATEST = [(table.source, table.name) for table in landed_tables() if not table.is_daily]
+DAILY = [(table.source, table.name) for table in landed_tables() if table.is_daily and table.source != EVENTS]
+
+
+def complete(events: Sequence[Partition]) -> list[Partition]:
+    """The landings of events with all that other sources need to have for them."""
+    if not events:
+        return []
+    extracts = [other(*table, (one.day - LAUNCH).days) for table in DAILY for one in events]
+    first = min((one.day - LAUNCH).days for one in events)
+    return [*events, *extracts, *(other(*table, first) for table in LATEST)]
+
+
 def manifest_of(plan: BuildPlan) -> Manifest:
     return Manifest(
         release_id="r",
@@ -41,6 +61,12 @@ def manifest_of(plan: BuildPlan) -> Manifest:
 
 def planned(
     parent: BuildPlan | None, *landed: Partition, allow_gap: bool = False, models: str = "m"
+) -> BuildPlan | None:
+    return planned_exactly(parent, complete(landed), allow_gap=allow_gap, models=models)
+
+
+def planned_exactly(
+    parent: BuildPlan | None, landed: Sequence[Partition], *, allow_gap: bool = False, models: str = "m"
 ) -> BuildPlan | None:
     manifest = manifest_of(parent) if parent else None
     return plan_build(manifest, landed, Settings(launch_date=LAUNCH), models, allow_gap=allow_gap)
@@ -87,13 +113,13 @@ def test_a_landing_that_was_taken_away_blocks_until_someone_allows_the_gap(gone:
 @pytest.mark.parametrize("now", [Settings(launch_date=day(-1)), Settings(launch_date=LAUNCH, late_arrival_days=5)])
 def test_landings_of_other_settings_are_not_mixed_in(now: Settings) -> None:
     with pytest.raises(OtherRules, match="2026-01-05 to 2026-01-06 landed under other settings"):
-        plan_build(None, [landing(0), landing(1)], now, "m", allow_gap=True)
+        plan_build(None, complete([landing(0), landing(1)]), now, "m", allow_gap=True)
 
 
 def test_another_definition_of_active_restates_everything() -> None:
     first = must_plan(None, landing(0), landing(1))
-    other = Settings(launch_date=LAUNCH, active_definition="opened")
-    plan = plan_build(manifest_of(first), [landing(0), landing(1)], other, "m", allow_gap=False)
+    opened = Settings(launch_date=LAUNCH, active_definition="opened")
+    plan = plan_build(manifest_of(first), complete([landing(0), landing(1)]), opened, "m", allow_gap=False)
     assert plan is not None
     assert plan.is_full
 
@@ -111,8 +137,9 @@ def test_changed_models_restate_everything() -> None:
 
 
 def test_a_missing_day_blocks_the_build_and_is_named() -> None:
-    with pytest.raises(DayMissing, match="2026-01-07 to 2026-01-08"):
-        planned(None, landing(0), landing(1), landing(4))
+    first = must_plan(None, landing(0))
+    with pytest.raises(DayMissing, match="no accepted landing of 2026-01-07 to 2026-01-08, and"):
+        planned(first, landing(0), landing(1), landing(4))
 
 
 def test_days_that_are_missing_before_the_first_release_ask_for_the_first_load() -> None:
@@ -125,7 +152,7 @@ def test_days_that_are_missing_before_the_first_release_ask_for_the_first_load()
 
 
 def test_a_missing_launch_day_blocks_the_build() -> None:
-    with pytest.raises(DayMissing, match="2026-01-05"):
+    with pytest.raises(NotLoadedYet, match="2026-01-05"):
         planned(None, landing(1))
 
 
@@ -145,7 +172,56 @@ def test_a_build_without_any_landing_is_refused() -> None:
 def test_only_landings_that_hold_events_of_the_days_to_be_read_are_read() -> None:
     first = must_plan(None, *map(landing, range(20)))
     plan = must_plan(first, *map(landing, range(20)), landing(20, first=19))
-    assert plan.landing_days("events", "events") == list(map(day, range(17, 21)))
+    assert [one.day for one in plan.landings_read if one.source == EVENTS] == list(map(day, range(17, 21)))
+    assert len([one for one in plan.landings_read if one.table == "payments"]) == 21, "others are read whole"
+
+
+def test_a_day_without_its_extracts_is_missing_although_its_events_are_there() -> None:
+    landed = complete([landing(0), landing(1)])
+    first = planned_exactly(None, landed)
+    with pytest.raises(DayMissing, match=r"2026-01-07 \(warehouse.account_changes, warehouse.payments, warehouse.sub"):
+        planned_exactly(first, [*landed, landing(2)])
+    gap = planned_exactly(first, [*landed, landing(2)], allow_gap=True)
+    assert gap is not None
+    assert gap.gap_dates == (day(2),)
+
+
+def test_extracts_of_a_day_without_events_make_it_a_missing_day_not_a_shorter_range() -> None:
+    landed = complete([landing(0)])
+    first = planned_exactly(None, landed)
+    with pytest.raises(DayMissing, match=r"2026-01-06 \(events, warehouse.payments"):
+        planned_exactly(first, [*landed, other("warehouse", "account_changes", 1)])
+
+
+def test_a_changed_landing_of_another_source_is_built_and_restates_no_events() -> None:
+    landed = complete([landing(0), landing(1)])
+    first = planned_exactly(None, landed)
+    mended = [one for one in landed if (one.table, one.day) != ("payments", day(1))]
+    plan = planned_exactly(first, [*mended, other("warehouse", "payments", 1, "mended")])
+    assert plan is not None
+    assert (plan.restated_dates, plan.read_dates, plan.is_full) == ((), (), False)
+    assert plan.landed_records["payments"] == 20
+
+
+@pytest.mark.parametrize("table", LATEST)
+def test_of_what_is_landed_whole_the_last_landing_up_to_the_last_day_counts(table: tuple[str, str]) -> None:
+    landed = complete([landing(0), landing(1)])
+    first = planned_exactly(None, landed)
+    assert planned_exactly(first, [*landed, other(*table, 5, "of a day to come")]) is None
+    plan = planned_exactly(first, [*landed, other(*table, 1, "new")])
+    assert plan is not None
+    assert [one.content_hash for one in plan.inputs if (one.source, one.table) == table] == ["new"]
+
+
+@pytest.mark.parametrize("table", LATEST)
+def test_a_table_that_never_landed_blocks_the_build_and_no_gap_makes_up_for_it(table: tuple[str, str]) -> None:
+    landed = complete([landing(0), landing(1)])
+    first = planned_exactly(None, landed)
+    without = [one for one in landed if (one.source, one.table) != table]
+    with pytest.raises(TableMissing, match=".".join(table)):
+        planned_exactly(first, without, allow_gap=True)
+    with pytest.raises(NotLoadedYet, match="run load_window first"):
+        planned_exactly(None, without, allow_gap=True)
 
 
 def test_days_are_described_as_runs() -> None:

@@ -18,14 +18,28 @@ def report(*results: CheckResult) -> Report:
 
 def test_a_day_that_no_failure_names_may_land() -> None:
     found = report(PASSED, replace(PASSED, outcome="failed", days=(TUESDAY,)))
-    assert found.passed_on(MONDAY)
-    assert not found.passed_on(TUESDAY)
+    assert found.passed_on("events", MONDAY)
+    assert not found.passed_on("events", TUESDAY)
 
 
 @pytest.mark.parametrize("outcome", ["failed", "not_evaluated"])
 def test_a_failure_that_names_no_day_stops_all_of_them(outcome: CheckOutcome) -> None:
-    assert not report(PASSED, replace(PASSED, outcome=outcome)).passed_on(MONDAY)
+    assert not report(PASSED, replace(PASSED, outcome=outcome)).passed_on("events", MONDAY)
 
 
 def test_a_report_without_results_lets_nothing_land() -> None:
-    assert not report().passed_on(MONDAY)
+    assert not report().passed_on("events", MONDAY)
+
+
+def test_a_table_that_was_not_judged_may_not_land_although_the_others_passed() -> None:
+    found = report(PASSED)
+    assert found.passed
+    assert not found.passed_on("payments", MONDAY)
+
+
+def test_a_failure_of_one_table_does_not_hold_back_the_same_day_of_another() -> None:
+    payments = replace(PASSED, table="payments", outcome="failed", days=(TUESDAY,))
+    found = report(PASSED, payments)
+    assert found.passed_on("events", TUESDAY)
+    assert not found.passed_on("payments", TUESDAY)
+    assert "payments.rows" in found.text(), "which table it was stands in the text"

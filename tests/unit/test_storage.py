@@ -133,6 +133,22 @@ def test_a_sweep_removes_what_is_past_its_time_and_nothing_else(lake: Lake) -> N
     assert [path.stem for path in refused.glob("*")] == [new.ingest_id]
 
 
+def test_answers_of_services_are_kept_while_what_was_made_of_them_is_the_landing(lake: Lake) -> None:
+    landed, replaced = stage(lake, 1), stage(lake, 2)
+    folder = lake.root / "responses" / landed.source / landed.table / f"dt={landed.day}"
+    folder.mkdir(parents=True)
+    two_months = time.time() - 86_400 * 60
+    for outcome in (landed, replaced):
+        path = folder / f"{outcome.ingest_id}.jsonl.gz"
+        path.touch()
+        os.utime(path, (two_months, two_months))
+    lake.accept(landed)
+    lake.sweep(rejected_days=90)
+    assert len(list(folder.iterdir())) == 2
+    lake.sweep(rejected_days=30)
+    assert [path.name for path in folder.iterdir()] == [f"{landed.ingest_id}.jsonl.gz"]
+
+
 def test_quarantined_records_are_readable_by_their_owner_alone(lake: Lake) -> None:
     outcome = lake.accept(stage(lake, quarantined=True))
     (path,) = lake.quarantine_dir(outcome).glob("*.parquet")
