@@ -1,16 +1,15 @@
 -- Grain: one row per cohort and period of its age (cohort_grain, cohort_date, period_number).
--- Day 0 is the day of the user's first sign_up event, until accounts are loaded and say when each was created.
+-- Day 0 is the day on which the account was created: who never got the app to start stays in the denominator.
 with
 
 users as (
 
     select
         user_id,
-        min(activity_date) as day_0,
-        cast(date_trunc('week', min(activity_date)) as date) as week_0
-    from {{ ref('fct_user_activity_day') }}
-    where has_signed_up and activity_date <= {{ last_date() }}
-    group by user_id
+        created_date as day_0,
+        cast(date_trunc('week', created_date) as date) as week_0
+    from {{ ref('dim_user') }}
+    where is_current and created_date <= {{ last_date() }}
 
 ),
 
@@ -72,7 +71,7 @@ retained as (
 
 ),
 
--- Each cell with the days that it looks at: those on which its users signed up, and those on which they may return.
+-- Each cell with the days that it looks at: those on which its users came, and those on which they may return.
 cells as (
 
     select
@@ -114,7 +113,7 @@ judged as (
         cells.cohort_date,
         cells.period_number,
         cells.last_observed_date <= {{ last_date() }} as is_mature,
-        coalesce(bool_or(gaps.date_day between cells.cohort_date and cells.last_day_0), false) as lacks_sign_ups,
+        coalesce(bool_or(gaps.date_day between cells.cohort_date and cells.last_day_0), false) as lacks_accounts,
         coalesce(
             bool_or(gaps.date_day between cells.first_observed_date and cells.last_observed_date), false
         ) as lacks_activity
@@ -130,9 +129,9 @@ counted as (
         judged.cohort_grain,
         judged.cohort_date,
         judged.period_number,
-        case when not judged.lacks_sign_ups then coalesce(cohort_sizes.cohort_users, 0) end as cohort_users,
+        case when not judged.lacks_accounts then coalesce(cohort_sizes.cohort_users, 0) end as cohort_users,
         case
-            when judged.is_mature and not judged.lacks_sign_ups and not judged.lacks_activity
+            when judged.is_mature and not judged.lacks_accounts and not judged.lacks_activity
                 then coalesce(retained.retained_users, 0)
         end as retained_users
     from judged
