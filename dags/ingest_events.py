@@ -15,15 +15,15 @@ moves it to `lake/raw`. Emits `raw_events` for the day once the landing was acce
 
 from typing import Any
 
-from airflow.sdk import CronPartitionTimetable, dag, task
+from airflow.sdk import dag, task
 
 from liftoff import flow
-from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, run_step, window_of, window_params
+from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, one_day_each_night, run_step, window_of, window_params
 
 
 @dag(
     description="One day of event logs, audited, into the lake",
-    schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    schedule=one_day_each_night(),
     catchup=False,
     max_active_runs=1,
     params=window_params(empty="A run by hand needs at least one of the two."),
@@ -34,7 +34,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, run_step, window_of
 def ingest_events() -> None:
     @task(outlets=[RAW_EVENTS])
     def land(**context: Any) -> None:
-        run_step(flow.land, window_of(context))
+        run_step(flow.land_events, window_of(context))
 
     land()
 

@@ -1,11 +1,13 @@
 """
-Loads a window of days and publishes the result: for the first load, for repairs, and for many days at once. One audit
-for all days, one build, one release. An empty form means launch day to yesterday.
+Loads a window of days of all sources and publishes the result: for the first load, for repairs, and for many days at
+once. One audit a source for all days, one build, one release. An empty form means launch day to yesterday.
 
 **Triage**
 
-- *land is blocked*: the log names the days and the checks. The good days of the window have landed and stay, and
-  `build_marts` would publish them; mend the source and run the same window again.
+- *a landing is blocked*: the log names the days and the checks. The good days of the window have landed and stay, and
+  nothing is built until all sources have; mend the source and run the same window again.
+- *a landing failed*: the log names what could not be read; `ingest_events`, `ingest_warehouse` and
+  `ingest_market_data` say more about each source.
 - *prepare, transform, audit, publish*: as in `build_marts`.
 - *not to worry about*: loading a day again changes nothing when its files are the same.
 """
@@ -29,12 +31,20 @@ from liftoff.dag_parts import DEFAULT_ARGS, Tag, allow_gap_param, build, run_ste
     doc_md=__doc__,
 )
 def load_window() -> None:
-    @task(doc_md="Reads, audits and lands each day of the window.")
-    def land(**context: Any) -> None:
-        run_step(flow.land, window_or_everything(context))
+    @task(doc_md="Reads, audits and lands the logs of each day of the window.")
+    def land_events(**context: Any) -> None:
+        run_step(flow.land_events, window_or_everything(context))
+
+    @task(doc_md="The same for the upstream warehouse: each day's changes, and its lists as they are now.")
+    def land_extracts(**context: Any) -> None:
+        run_step(flow.land_extracts, window_or_everything(context))
+
+    @task(doc_md="The same for third-party services, up to the window's last day.")
+    def land_market_data(**context: Any) -> None:
+        run_step(flow.land_market_data, window_or_everything(context))
 
     first, _ = build()
-    land() >> first
+    [land_events(), land_extracts(), land_market_data()] >> first
 
 
 load_window()

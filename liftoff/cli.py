@@ -27,6 +27,7 @@ from storage.settings import Settings, load_settings
 from storage.warehouse import NoRelease, Release, Warehouse
 
 FAILED, WRONG_USAGE, BLOCKED, STOPPED = 1, 2, 3, 130
+NOTHING_YET = "No release was published yet. Start with load_window in Airflow's UI, or here with: liftoff run --help"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,15 +77,13 @@ def simulate(
     damaged: Annotated[bool, typer.Option("--damaged", help="As a broken build would log these days.")] = False,
     missing: Annotated[bool, typer.Option("--missing", help="Only days up to yesterday that are not there.")] = False,
 ) -> None:
-    """Write the logs of the simulated product, as its collector would, and the truth about them.
+    """Write the logs of the simulated product, as its collector would, its business, and the truth about both.
 
     Without dates: the first 60 days. The product is remembered, so that more days of it can be added.
     """
-    from simulator.source import missing_days
-
     settings = load_settings()
     if missing:
-        days = missing_days(settings.events_dir, settings.launch_date, yesterday())
+        days = missing_days(settings)
     else:
         first = start.date() if start else settings.launch_date
         days = Window(first, end.date() if end else max(first, settings.launch_date + timedelta(days=59))).days
@@ -119,7 +118,7 @@ def status(as_json: AsJson = False) -> None:
         _print_json({"release": current and current.manifest, **recent})
         return
     if current is None:
-        console.print("No release was published yet. Start with: liftoff run --help")
+        console.print(NOTHING_YET)
     else:
         console.print(f"Release [bold]{current.id}[/], {_period(current)}, {_size(current.database)}")
         if gaps := current.manifest.gap_dates:
@@ -159,7 +158,7 @@ def releases(as_json: AsJson = False) -> None:
         _print_json([{"is_current": release == current, **_read(release)} for release in kept])
         return
     if not kept:
-        console.print("No release was published yet. Start with: liftoff run --help")
+        console.print(NOTHING_YET)
         return
     _print_table(
         [
@@ -212,37 +211,61 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(findings)
     else:
-        marks = {True: Text("ok", "green"), False: Text("problem", "red")}
-        _print_table([{"": marks[look.is_fine], "what": look.what, "found": look.found} for look in findings])
-        for look in findings:
+        marks = {look: _mark(look) for look in findings}
+        _print_table([{"": mark, "what": look.what, "found": look.found} for look, mark in marks.items()])
+        for look, mark in marks.items():
             if not look.is_fine:
-                console.print(f"[red]{look.what}:[/] {escape(look.remedy)}")
-    if not all(look.is_fine for look in findings):
+                console.print(f"[{mark.style}]{look.what}:[/] {escape(look.remedy)}")
+    if not all(look.is_fine or look.is_warning for look in findings):
         raise typer.Exit(FAILED)
 
 
-def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = False, **wishes: Any) -> None:
-    """Write the logs of some days, and the truth up to the last of them, with progress on the terminal.
+def missing_days(settings: Settings) -> list[date]:
+    """The days up to yesterday that the simulated product has not written.
 
     Raises:
-        WrongUsage: the days or the wishes (users, story, seed) cannot be had.
+        LiftoffError: the upstream warehouse cannot be asked.
+    """
+    from simulator import source
+    from simulator.upstream import owner_uri
+
+    with _simulator_errors():
+        uri = owner_uri(settings.warehouse_uri)
+        return source.missing_days(settings.events_dir, uri, settings.launch_date, yesterday())
+
+
+def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = False, **wishes: Any) -> None:
+    """Write some days of the product, and the truth up to the last of them, with progress on the terminal.
+
+    Args:
+        settings: where logs and upstream warehouse are.
+        days: in order.
+        damaged: their logs as a broken build would write them.
+        wishes: users, story and seed of a product that is begun now.
+
+    Raises:
+        WrongUsage: the days or the wishes cannot be had.
+        LiftoffError: the upstream warehouse cannot be written.
     """
     from simulator.logs import write_day
-    from simulator.source import AnotherProduct, open_product
+    from simulator.source import open_product
     from simulator.truth import write_truth
+    from simulator.upstream import owner_uri
+    from simulator.warehouse import write_days
 
-    source, lines = settings.events_dir.parent, 0
-    with RunDisplay(console, first_stage="simulate") as display:
-        try:
-            product = open_product(source, settings.launch_date, **wishes)
-            for number, day in enumerate(days, start=1):
-                lines += write_day(product, day, settings.events_dir, damaged=damaged)
-                display.show("simulate", number, len(days))
-            display.show("truth")
-            write_truth(product, days[-1], source / "truth")
-        except (AnotherProduct, ValueError) as error:
-            raise WrongUsage(str(error)) from None
-    console.print(f"{lines:,} log lines of {describe_days(days)} are in {_short(settings.events_dir)}.")
+    folder, lines = settings.events_dir.parent, 0
+    with RunDisplay(console, first_stage="business") as display, _simulator_errors():
+        product = open_product(folder, settings.launch_date, **wishes)
+        changes = write_days(product, days, owner_uri(settings.warehouse_uri))
+        for number, day in enumerate(days, start=1):
+            lines += write_day(product, day, settings.events_dir, damaged=damaged)
+            display.show("simulate", number, len(days))
+        display.show("truth")
+        write_truth(product, days[-1], folder / "truth")
+    console.print(
+        f"{lines:,} log lines of {describe_days(days)} are in {_short(settings.events_dir)}, "
+        f"{changes:,} changes of accounts, subscriptions and payments in the upstream warehouse."
+    )
 
 
 def run_window(settings: Settings, start: date | None, end: date | None, *, allow_gap: bool = False) -> RunDisplay:
@@ -264,6 +287,26 @@ def run_window(settings: Settings, start: date | None, end: date | None, *, allo
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse that the settings name."""
     return Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
+
+
+@contextmanager
+def _simulator_errors() -> Iterator[None]:
+    """The simulator knows nothing of the platform, nor of its errors."""
+    from simulator.source import AnotherProduct
+    from simulator.warehouse import NotWritten
+
+    try:
+        yield
+    except (AnotherProduct, ValueError) as error:
+        raise WrongUsage(str(error)) from None
+    except NotWritten as error:
+        raise LiftoffError(str(error)) from None
+
+
+def _mark(look: checks.Finding) -> Text:
+    if look.is_fine:
+        return Text("ok", "green")
+    return Text("warning", "yellow") if look.is_warning else Text("problem", "red")
 
 
 def _exit_code(error: LiftoffError) -> int:

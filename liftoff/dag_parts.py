@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
-from airflow.sdk import Asset, Param, task
+from airflow.sdk import Asset, CronPartitionTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from liftoff import flow
@@ -19,6 +19,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RAW_EVENTS = Asset("raw_events", uri="liftoff://lake/raw/events", group="raw")
+RAW_EXTRACTS = Asset("raw_extracts", uri="liftoff://lake/raw/warehouse", group="raw")
+RAW_MARKET_DATA = Asset("raw_market_data", uri="liftoff://lake/raw/market_data", group="raw")
 MARTS = Asset("marts", uri="liftoff://warehouse/current", group="marts")
 
 # A source that is late or a disk that is busy is usually fine again within half an hour: 2, 4 and 8 minutes, then
@@ -42,6 +44,11 @@ class Tag(StrEnum):
     DEMO = "demo"  # the simulated product; a fork deletes it
     TIER_1 = "tier-1"  # readers notice within a day
     TIER_2 = "tier-2"  # run by hand, by someone who is watching
+
+
+def one_day_each_night() -> CronPartitionTimetable:
+    """Each night at 2:00 UTC a run for the day that ended: its partition."""
+    return CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
 
 
 def window_params(*, empty: str = "") -> dict[str, Param]:

@@ -1,9 +1,12 @@
 """The demo: a launch is simulated, loaded and published, compared with the truth, damaged and repaired."""
 
+import os
 import shutil
 import sys
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group
 from rich.panel import Panel
@@ -15,6 +18,7 @@ from liftoff import looks
 from liftoff.cli import console, exit_on_error, run_window, simulate_days, warehouse_of
 from liftoff.display import RunDisplay
 from liftoff.plan import Window
+from simulator import api_server
 from simulator.verdict import Verdict, compare
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
@@ -29,14 +33,17 @@ WIDTH = 96
 
 def main() -> None:
     """Tell the story. The data folder is the demo's own; one that holds anything else is left alone."""
-    with exit_on_error():
+    with exit_on_error(), api_server.serving() as services:
+        os.environ |= api_server.variables(services)
         settings = load_settings()
         first, last = settings.launch_date, settings.launch_date + timedelta(days=DAYS - 1)
         _take_folder(settings)
         _say(
             "Liftoff: the launch of a streaming product",
             f"Its clients log what people do; {DAYS} days of these logs are simulated here, with late, repeated, "
-            "broken and lost events, and with the truth written down beside them.",
+            "broken and lost events. Accounts, subscriptions and payments are in another team's warehouse, countries "
+            "and exchange rates with third-party services, for which stand-ins speak on this machine. The truth about "
+            "all of it is written down beside it.",
         )
         simulate_days(settings, Window(first, last).days)
 
@@ -97,22 +104,31 @@ def _say(title: str, text: str) -> None:
 
 
 def _show_load(settings: Settings, release: Release, display: RunDisplay) -> None:
-    (counts,) = looks.recent(settings)["landed"]
-    share = f"{counts['quarantined'] / counts['read']:.2%}"
+    landed = {row["source"]: row for row in looks.recent(settings)["landed"]}
+    logs = landed.pop("events")
+    share = f"{logs['quarantined'] / logs['read']:.2%}"
     console.print(
-        f"\n{counts['read']:,} lines read: {counts['accepted']:,} accepted, {counts['duplicates']:,} repeated, "
-        f"{counts['quarantined']:,} ({share}) set aside with their reason. None is unaccounted for.\n"
+        f"\n{logs['read']:,} log lines read: {logs['accepted']:,} accepted, {logs['duplicates']:,} repeated, "
+        f"{logs['quarantined']:,} ({share}) set aside with their reason. None is unaccounted for.\n"
+        f"Beside them landed {_listed(landed.values())}. No e-mail, name or birthday arrived in clear.\n"
         f"Release [bold]{release.id}[/] is published: {display.total:.0f} s, {display.seconds['start']:.0f} of them "
         "for Airflow to start.",
         width=min(console.width, WIDTH),
     )
 
 
+def _listed(landed: Iterable[dict[str, Any]]) -> str:
+    """How many records of each table, in words."""
+    counts = [f"{row['accepted']:,} {row['source'].split('.')[-1].replace('_', ' ')}" for row in landed]
+    return f"{', '.join(counts[:-1])} and {counts[-1]}"
+
+
 def _show_numbers(settings: Settings, release: Release) -> None:
     _say(
         "The numbers beside the truth",
         "knowable: what the delivered logs can tell at best. happened: what really happened. Published must equal "
-        "knowable; the difference between the two is the price of lost and late events.",
+        "knowable; the difference between the two is the price of lost and late events. Business data arrives "
+        "complete, so there the two are one.",
     )
     table = Table(box=None, header_style="bold", padding=(0, 3, 0, 0))
     table.add_column("metric")
@@ -135,10 +151,25 @@ def _retained(day_number: int) -> tuple[str, str, str]:
 
 # Each metric once for a release and once for the truth's files: two ways to the same number, on purpose.
 HEADLINES = {
-    "sign-ups": (
+    "accounts created": (
         "select sum(cohort_users) from mart_retention_cohort where cohort_grain = 'day' and period_number = 0",
-        "select sum(cohort_users) from '{truth}/retention_daily.parquet' where day_number = 0",
+        "select sum(created_count) from '{truth}/accounts_daily.parquet'",
         "{:,.0f}",
+    ),
+    "accounts open at the end": (
+        "select count(*) from dim_user where is_current and account_status = 'open'",
+        "select open_count from '{truth}/accounts_daily.parquet' where date = date '{last}'",
+        "{:,.0f}",
+    ),
+    "paying subscribers at the end": (
+        "select count(*) from fct_subscription_change where next_changed_at is null and status = 'active'",
+        "select sum(active_count) from '{truth}/subscriptions_daily.parquet' where date = date '{last}'",
+        "{:,.0f}",
+    ),
+    "revenue, US dollars": (
+        "select sum(revenue_usd) from fct_payment",
+        "select sum(revenue_usd) from '{truth}/revenue_daily.parquet'",
+        "{:,.4f}",
     ),
     "active users, mean of the last 7 days": (
         "select avg(active_users) from mart_active_users_daily where activity_date > date '{last}' - 7",
@@ -200,11 +231,13 @@ def _expect_block(settings: Settings, day: date) -> None:
 def _show_next(settings: Settings) -> None:
     run = Path(sys.executable).with_name("liftoff")
     short = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
+    services = f"{short.with_name('python')} -m simulator.api_server"
     commands = {
         f"{short} status": "what readers see, what landed, what was blocked",
         f'{short} query "from mart_active_users_daily"': "ask the release",
         f"{short} quarantine list": "the lines that were set aside, and why",
         f"{short} rollback": "show readers the release before this one",
+        services: "the stand-ins, for loads of your own; else those ask the live services",
     }
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
     for command, meaning in commands.items():

@@ -10,11 +10,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 STAGES = {
+    "business": "Simulating the product's business",
     "simulate": "Simulating the product's logs",
     "truth": "Writing down the truth",
     "start": "Starting Airflow",
-    "land": "Reading and checking logs",
-    "audit landings": "Auditing what was read",
+    "land events": "Reading and checking logs",
+    "audit events": "Auditing them",
+    "land extracts": "Reading the upstream warehouse",
+    "audit extracts": "Auditing its changes and lists",
+    "land market data": "Asking third-party services",
+    "audit market data": "Auditing their answers",
     "prepare": "Planning the build",
     "transform": "Building models and testing them",
     "audit marts": "Auditing the marts",

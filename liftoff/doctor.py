@@ -1,4 +1,4 @@
-"""Whether this machine, the settings and what is stored are in order; each problem with its remedy."""
+"""Whether this machine, the settings, the sources and what is stored are in order; each problem with its remedy."""
 
 import platform
 import shutil
@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import duckdb
+import httpx
 
 from contracts import ContractError, load_event_contracts
+from ingestion.landing import SourceError
+from ingestion.upstream import open_upstream
 from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.lake import Lake, LandingInterrupted
@@ -18,6 +21,7 @@ from storage.settings import Settings, load_settings
 from storage.warehouse import NoRelease, Warehouse
 
 PACKAGES = ("apache-airflow", "dbt-core", "dbt-duckdb", "duckdb", "soda-core")
+PATIENCE_SECONDS = 3
 DISK_WANTED_GB = 2  # the demo takes about 0.5 GB, five releases of it included
 
 
@@ -28,6 +32,8 @@ class Finding:
     what: str
     found: str
     remedy: str = ""
+    is_warning: bool = False
+    """The platform can go on for some days as it is."""
 
     @property
     def is_fine(self) -> bool:
@@ -50,6 +56,9 @@ def examine() -> list[Finding]:
         _engine,
         _contracts,
         _source,
+        _warehouse,
+        _world_bank,
+        _exchange_rates,
         _lake,
         _release,
     ]
@@ -115,6 +124,34 @@ def _source(settings: Settings) -> Finding:
     if not days:
         return Finding("Log source", "no files", "Simulate some days (liftoff simulate), or set LIFTOFF_EVENTS_DIR")
     return Finding("Log source", f"{len(days)} days, {days[0]} to {days[-1]}")
+
+
+def _warehouse(settings: Settings) -> Finding:
+    try:
+        with open_upstream(settings.warehouse_uri) as upstream:
+            return Finding("Upstream warehouse", f"{upstream.name} shows {len(upstream.columns())} tables")
+    except SourceError as error:
+        return Finding("Upstream warehouse", "cannot be read", str(error))
+
+
+def _world_bank(settings: Settings) -> Finding:
+    return _service("World Bank", "LIFTOFF_WORLD_BANK_URL", settings.world_bank_url, "/v2/country?format=json")
+
+
+def _exchange_rates(settings: Settings) -> Finding:
+    return _service("Exchange rates", "LIFTOFF_FX_URL", settings.fx_url, "/v1/currencies")
+
+
+def _service(what: str, variable: str, address: str, question: str) -> Finding:
+    """Loads go on without a service, with what it said last; for how long, `ingestion/endpoints.yml` says."""
+    try:
+        found = f"status {httpx.get(address.rstrip('/') + question, timeout=PATIENCE_SECONDS).status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        found = f"{type(error).__name__} {error}".strip()
+    if found == "status 200":
+        return Finding(what, f"{address} answers")
+    remedy = f"Check the network and {variable}. Until it answers, loads use what it said last, for some days"
+    return Finding(what, f"{address}: {found}", remedy, is_warning=True)
 
 
 def _lake(settings: Settings) -> Finding:

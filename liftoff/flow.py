@@ -1,4 +1,4 @@
-"""The steps of the flow, shared by the DAGs and the command line: land, prepare, transform, audit, publish.
+"""The steps of the flow, shared by the DAGs and the command line: land each source, prepare, transform, audit, publish.
 
 Each step can be repeated: landing replaces its days, a build works on a candidate that nobody reads. Steps of one
 build find each other through the candidate's id, so each may run in a process of its own.
@@ -7,12 +7,14 @@ build find each other through the candidate's id, so each may run in a process o
 import dataclasses
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any, TypeAlias
 
-from ingestion.events import SOURCE, TABLE, stage_events
+from ingestion.events import stage_events
 from liftoff import dbt, records
 from liftoff.plan import BuildPlan, Window, plan_build, read_plan
+from liftoff.sources import EVENTS, WAREHOUSE, landed_tables
 from quality import gate
 from storage import meta
 from storage.days import describe_days, now
@@ -30,32 +32,42 @@ would only overtake each other. Whoever deploys Airflow creates it, as docker-co
 without it tasks wait for ever, and the UI warns."""
 
 
+Reader: TypeAlias = Callable[[Settings, Lake, Window], list[Outcome]]
+Judge: TypeAlias = Callable[[Settings, Lake, Sequence[Outcome]], gate.Report]
+
+
 class LandingFailed(LiftoffError):
-    """Some days of the window could not be read at all. The others have landed."""
+    """Some days or tables of the window could not be read at all. The others have landed."""
 
 
-def land(window: Window) -> list[Outcome]:
-    """Read each day of the window, audit all of them together, and accept those that pass.
+def land_events(window: Window) -> list[Outcome]:
+    """Read the logs of each day of the window, audit all of them together, and accept the days that pass.
 
     Raises:
         Blocked: the audit refused some days; they are kept in `lake/rejected`, the others have landed.
         LandingFailed: some days could not be read; the others have landed.
     """
-    settings = load_settings()
-    lake = Lake(settings.lake_dir)
-    lake.sweep(rejected_days=settings.rejected_days_kept)
-    staged, outcomes = _stage(settings, lake, window)
-    failed = tuple(outcomes)
-    try:
-        report = _audit_landings(settings, lake, staged)
-        outcomes.extend(_accept_or_reject(lake, outcome, report) for outcome in staged)
-    except gate.GateError as error:  # what could not be judged did not pass
-        outcomes += [lake.reject(outcome, str(error), None) for outcome in staged]
-        raise
-    finally:
-        records.keep_landings(settings, outcomes)
-    _raise_for(settings, report, failed)
-    return outcomes
+    return _land("land events", window, _stage_events, _audit_events)
+
+
+def land_extracts(window: Window) -> list[Outcome]:
+    """The same for the upstream warehouse: the changes of each day, and on the last one what its lists hold now.
+
+    Raises:
+        Blocked, LandingFailed: as above, of some tables and days.
+    """
+    return _land("land extracts", window, _stage_extracts, _audit_extracts)
+
+
+def land_market_data(window: Window) -> list[Outcome]:
+    """The same for third-party services, once for the window. What has not changed is not landed again.
+
+    A service that gives no good answer is a warning while what it gave last is young enough.
+
+    Raises:
+        Blocked, LandingFailed: as above, of some tables.
+    """
+    return _land("land market data", window, _stage_market_data, _audit_market_data)
 
 
 def prepare(*, allow_gap: bool = False) -> str | None:
@@ -65,7 +77,7 @@ def prepare(*, allow_gap: bool = False) -> str | None:
         The candidate's id, or None when the current release already holds all that has landed.
 
     Raises:
-        NothingLanded, OtherRules, DayMissing: see `plan_build`.
+        NothingLanded, OtherRules, DayMissing, TableMissing, NotLoadedYet: see `plan_build`.
         LandingInterrupted: a landing must be loaded again first.
     """
     _enter("prepare")
@@ -78,7 +90,7 @@ def prepare(*, allow_gap: bool = False) -> str | None:
         with lake.locked():
             plan = plan_build(
                 warehouse.release(begun.parent).manifest if begun.parent else None,
-                lake.partitions(SOURCE, TABLE),
+                [one for table in landed_tables() for one in lake.partitions(table.source, table.name)],
                 settings,
                 dbt.models_digest(),
                 allow_gap=allow_gap,
@@ -96,7 +108,7 @@ def prepare(*, allow_gap: bool = False) -> str | None:
     if plan.is_full:
         candidate.database.unlink(missing_ok=True)
     plan.keep(candidate.path)
-    log.info("Build %s restates %s", candidate.id, describe_days(plan.restated_dates))
+    log.info("Build %s restates %s", candidate.id, describe_days(plan.restated_dates) or "no day of events")
     return candidate.id
 
 
@@ -138,6 +150,7 @@ def audit(candidate_id: str) -> None:
                 last_date=plan.last_date,
                 launch_date=plan.launch_date,
                 gap_dates=plan.gap_dates,
+                landed=plan.landed_records,
                 subject=f"Build {candidate.id}",
             )
         records.keep_audit(settings, report)
@@ -170,7 +183,8 @@ def publish(candidate_id: str) -> str:
 
 def load(window: Window, *, allow_gap: bool = False) -> str | None:
     """All steps for one window, as `load_window` runs them. Returns the release's id, or None if nothing changed."""
-    land(window)
+    for land in (land_events, land_extracts, land_market_data):
+        land(window)
     candidate_id = prepare(allow_gap=allow_gap)
     if candidate_id is None:
         return None
@@ -179,71 +193,141 @@ def load(window: Window, *, allow_gap: bool = False) -> str | None:
     return publish(candidate_id)
 
 
-def _stage(settings: Settings, lake: Lake, window: Window) -> tuple[list[Outcome], list[Outcome]]:
-    staged, failed = [], []
+def _land(stage: str, window: Window, read: Reader, judge: Judge) -> list[Outcome]:
+    settings = load_settings()
+    lake = Lake(settings.lake_dir)
+    lake.sweep(rejected_days=settings.rejected_days_kept)
+    _enter(stage)
+    outcomes = [dataclasses.replace(one, rules=settings.landing_rules) for one in read(settings, lake, window)]
+    staged = [outcome for outcome in outcomes if outcome.status == "staged"]
+    ended = [outcome for outcome in outcomes if outcome.status != "staged"]
+    failed = [outcome for outcome in ended if outcome.status == "failed"]
+    report = None
+    try:
+        if staged:
+            _enter(stage.replace("land", "audit"))
+            report = judge(settings, lake, staged)
+            records.keep_audit(settings, report)
+        ended.extend(_accept_or_reject(lake, outcome, report) for outcome in staged)
+    except gate.GateError as error:  # what could not be judged did not pass
+        ended.extend(lake.reject(outcome, str(error), None) for outcome in staged)
+        raise
+    finally:
+        records.keep_landings(settings, ended)
+    _raise_for(settings, report, failed)
+    return ended
+
+
+def _stage_events(settings: Settings, lake: Lake, window: Window) -> list[Outcome]:
+    outcomes = []
     for number, day in enumerate(window.days):
         started_at, clock = now(), time.monotonic()
-        _enter("land", done=number, total=len(window.days))
+        _enter("land events", done=number, total=len(window.days))
         try:
             outcome = stage_events(settings, lake, day)
         except LiftoffError as error:
-            log.error("%s could not be read: %s", day, error)  # noqa: TRY400 - the message is for people
-            failed.append(
-                Outcome(
-                    ingest_id="",
-                    source=SOURCE,
-                    table=TABLE,
-                    day=day,
-                    status="failed",
-                    started_at=started_at,
-                    seconds=time.monotonic() - clock,
-                    reason=str(error),
-                )
-            )
-        else:
-            log.info(
-                "Read events of %s: %s lines, %s accepted, %s quarantined, %s repeated",
-                *(day, outcome.read, outcome.accepted, outcome.quarantined, outcome.duplicates),
-            )
-            for warning in outcome.warnings:
-                log.warning("%s: %s", day, warning)
-            staged.append(dataclasses.replace(outcome, rules=settings.landing_rules))
-    return staged, failed
+            outcome = _failed(EVENTS, EVENTS, day, started_at, time.monotonic() - clock, error)
+        _log_staged(outcome)
+        outcomes.append(outcome)
+    return outcomes
 
 
-def _audit_landings(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report | None:
+def _stage_extracts(settings: Settings, lake: Lake, window: Window) -> list[Outcome]:
+    from ingestion.extracts import stage_extracts
+
+    started_at, clock = now(), time.monotonic()
+    try:
+        outcomes = stage_extracts(settings, lake, window.days)
+    except LiftoffError as error:  # the whole warehouse: nothing of any table was read
+        seconds = time.monotonic() - clock
+        outcomes = [
+            _failed(table.source, table.name, day, started_at, seconds, error)
+            for table in landed_tables()
+            if table.source == WAREHOUSE
+            for day in (window.days if table.is_daily else [window.end])
+        ]
+    else:
+        for outcome in outcomes:
+            _log_staged(outcome)
+    return outcomes
+
+
+def _stage_market_data(settings: Settings, lake: Lake, window: Window) -> list[Outcome]:
+    from ingestion.api import stage_market_data
+
+    outcomes = stage_market_data(settings, lake, window.end)
+    for outcome in outcomes:
+        _log_staged(outcome)
+    return outcomes
+
+
+def _failed(source: str, table: str, day: date, at: datetime, seconds: float, error: LiftoffError) -> Outcome:
+    return Outcome("", source, table, day, "failed", at, seconds=seconds, reason=str(error))
+
+
+def _log_staged(outcome: Outcome) -> None:
+    name = f"{outcome.table} of {outcome.day}"
+    if outcome.status == "staged":
+        log.info(
+            "Read %s: %s records, %s accepted, %s quarantined, %s repeated",
+            *(name, outcome.read, outcome.accepted, outcome.quarantined, outcome.duplicates),
+        )
+    elif outcome.status == "unchanged":
+        log.info("Nothing new in %s", name)
+    elif outcome.status == "stale":
+        log.warning("Nothing read of %s. %s", name, outcome.reason)
+    else:
+        log.error("%s could not be read: %s", name.capitalize(), outcome.reason)
+    for warning in outcome.warnings:
+        log.warning("%s: %s", name.capitalize(), warning)
+
+
+def _audit_events(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report:
     """One audit for all days. A day is compared with the last one before it that was accepted."""
-    if not staged:
-        return None
-    _enter("audit landings")
     first = min(outcome.day for outcome in staged)
-    earlier = [landed.day for landed in lake.accepted(SOURCE, TABLE) if landed.day < first]
-    baseline = (earlier[-1], lake.landing_dir(SOURCE, TABLE, earlier[-1]) / "data.parquet") if earlier else None
-    report = gate.audit_events(settings, lake, staged, baseline)
-    records.keep_audit(settings, report)
-    return report
+    earlier = [landed.day for landed in lake.accepted(EVENTS, EVENTS) if landed.day < first]
+    baseline = (earlier[-1], lake.landing_dir(EVENTS, EVENTS, earlier[-1]) / "data.parquet") if earlier else None
+    return gate.audit_events(settings, lake, staged, baseline)
+
+
+def _audit_extracts(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report:
+    days = describe_days({outcome.day for outcome in staged})
+    return gate.audit_tables(settings, lake, staged, f"Landing of warehouse extracts {days}")
+
+
+def _audit_market_data(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report:
+    tables = ", ".join(sorted(outcome.table for outcome in staged))
+    return gate.audit_tables(settings, lake, staged, f"Landing of {tables} {staged[0].day}")
 
 
 def _accept_or_reject(lake: Lake, outcome: Outcome, report: gate.Report | None) -> Outcome:
     outcome = dataclasses.replace(outcome, gate_id=report.gate_id if report else "")
-    if report and report.passed_on(outcome.day):
+    if report and report.passed_on(outcome.table, outcome.day):
         return lake.accept(outcome)
     return lake.reject(outcome, report.sentence() if report else "not audited", report)
 
 
 def _raise_for(settings: Settings, report: gate.Report | None, failed: Sequence[Outcome]) -> None:
-    unread = [f"{outcome.day} could not be read: {outcome.reason}" for outcome in failed]
+    unread = [f"{days}: {reason}" for days, reason in _said_once(failed)]
     if report and not report.passed:
         lines = [
             report.text(),
             _what_readers_see(_warehouse(settings)),
             f"What was refused is kept for {settings.rejected_days_kept} days in {settings.lake_dir / 'rejected'}.",
-            "Next: mend the source, then load the same days again. Single refused lines: liftoff quarantine list",
+            "Next: mend the source, then load the same days again. Single refused records: liftoff quarantine list",
             *unread,
         ]
         raise Blocked("\n".join(lines))
     if failed:
         raise LandingFailed("\n".join(unread))
+
+
+def _said_once(failed: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
+    """What could not be read, by reason: a warehouse that is down fails all tables and days for one."""
+    for reason in dict.fromkeys(outcome.reason for outcome in failed):
+        alike = [outcome for outcome in failed if outcome.reason == reason]
+        tables = ", ".join(dict.fromkeys(outcome.table for outcome in alike))
+        yield f"{tables} of {describe_days({outcome.day for outcome in alike})} could not be read".capitalize(), reason
 
 
 def _what_readers_see(warehouse: Warehouse) -> str:
@@ -256,10 +340,11 @@ def _what_readers_see(warehouse: Warehouse) -> str:
 
 def _link_inputs(lake: Lake, candidate: Candidate, plan: BuildPlan) -> None:
     """Give the build the very files that its plan names: what lands later replaces the names, not these files."""
-    folder = candidate.inputs / SOURCE / TABLE
-    folder.mkdir(parents=True)
-    for day in plan.landing_days(SOURCE, TABLE):
-        (folder / f"{day}.parquet").hardlink_to(lake.landing_dir(SOURCE, TABLE, day) / "data.parquet")
+    for one in plan.landings_read:
+        folder = candidate.inputs / one.source / one.table
+        folder.mkdir(parents=True, exist_ok=True)
+        landed = lake.landing_dir(one.source, one.table, one.day) / "data.parquet"
+        (folder / f"{one.day}.parquet").hardlink_to(landed)
 
 
 def _dbt_variables(settings: Settings, candidate: Candidate, plan: BuildPlan) -> dict[str, Any]:
@@ -272,7 +357,10 @@ def _dbt_variables(settings: Settings, candidate: Candidate, plan: BuildPlan) ->
         "read_dates": [str(day) for day in plan.read_dates],
         "gap_dates": [str(day) for day in plan.gap_dates],
         "landing_files": {
-            f"{SOURCE}.{TABLE}": sorted(str(path) for path in (candidate.inputs / SOURCE / TABLE).glob("*.parquet"))
+            f"{table.source}.{table.name}": sorted(
+                str(path) for path in (candidate.inputs / table.source / table.name).glob("*.parquet")
+            )
+            for table in landed_tables()
         },
     }
 

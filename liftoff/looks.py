@@ -20,13 +20,15 @@ BUILDS = """
     limit 5
 """
 NOT_ACCEPTED = """
-    select day, status, started_at as at, split_part(reason, chr(10), 1) as reason
+    select
+        case when source = "table" then source else source || '.' || "table" end as source,
+        day, status, started_at as at, split_part(reason, chr(10), 1) as reason
     from (
         from meta.ingest
         qualify row_number() over (partition by source, "table", day order by started_at desc) = 1
     )
-    where status <> 'accepted'
-    order by day
+    where status not in ('accepted', 'unchanged')
+    order by day, source
 """
 LANDED = """
     select

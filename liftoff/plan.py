@@ -1,13 +1,14 @@
 """What a run is about: its window of landing days, and which event days its build restates."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from liftoff.sources import EVENTS, landed_tables
 from storage.days import DAY, days_between, describe_days
 from storage.errors import Blocked, WrongUsage
 from storage.files import write_json
@@ -24,8 +25,12 @@ class DayMissing(Blocked):
     """A day between launch and the last day has no accepted landing, and nobody allowed the gap."""
 
 
-class NotLoadedYet(DayMissing):
-    """As above, and nothing was ever published: the first load has not been made."""
+class TableMissing(Blocked):
+    """A table of which only the last landing counts has none, so nothing can stand for it."""
+
+
+class NotLoadedYet(Blocked):
+    """Something is missing as above, and nothing was ever published: the first load has not been made."""
 
 
 class OtherRules(Blocked):
@@ -73,14 +78,19 @@ class BuildPlan:
         """Leave the plan in the candidate's folder, for the steps that follow."""
         write_json(folder / "plan.json", self)
 
-    def landing_days(self, source: str, table: str) -> list[date]:
-        """Which landings of a table hold events of the days to be read."""
+    @property
+    def landings_read(self) -> list[Partition]:
+        """The inputs that the models read: of events those that hold days to be read, of other tables all."""
         wanted = set(self.read_dates)
-        return [
-            partition.day
-            for partition in self.inputs
-            if (partition.source, partition.table) == (source, table) and not wanted.isdisjoint(_event_dates(partition))
-        ]
+        return [one for one in self.inputs if one.source != EVENTS or not wanted.isdisjoint(_event_dates(one))]
+
+    @property
+    def landed_records(self) -> dict[str, int]:
+        """How many records of each table the inputs hold."""
+        counted = {table.name: 0 for table in landed_tables()}
+        for one in self.inputs:
+            counted[one.table] += one.rows
+        return counted
 
 
 def read_plan(folder: Path) -> BuildPlan:
@@ -93,40 +103,50 @@ def plan_build(
 ) -> BuildPlan | None:
     """Compare what has landed with what the parent release was made from. None when there is nothing to do.
 
-    A landing that was added, changed or taken away touches the event days that it holds, or held. Restated are those
-    and a day on either side of each: sessions last at most 12 hours, so an event can move the start of a session, and
-    the user that its events are attributed to, across one midnight and no further.
+    A landing of events that was added, changed or taken away touches the event days that it holds, or held. Restated
+    are those and a day on either side of each: sessions last at most 12 hours, so an event can move the start of a
+    session, and the user that its events are attributed to, across one midnight and no further. What is made from
+    other sources is made anew in each build.
 
     Raises:
-        NothingLanded: no landing was accepted yet.
+        NothingLanded: no daily table has an accepted landing yet.
         OtherRules: a landing was made under other settings than the present ones.
-        DayMissing: a day has none, the parent does not know of it, and `allow_gap` is false.
-        NotLoadedYet: the same, and there is no parent.
+        DayMissing: a daily table has none of a day, the parent does not know of it, and `allow_gap` is false.
+        TableMissing: another table has none on or before the last day.
+        NotLoadedYet: one of the last two, and there is no parent.
     """
-    if not landed:
-        raise NothingLanded("Nothing has landed yet, so there is nothing to build: run load_window first.")
-    _refuse_other_rules(landed, settings)
+    launch, last = settings.launch_date, _last_date(landed, parent)
+    inputs = tuple(one for table in landed_tables() for one in table.inputs(landed, last))
+    _refuse_other_rules(inputs, settings)
     rules = _rules_digest(settings, models_digest)
     same = parent if parent and parent.rules_digest == rules else None
-    launch, last = settings.launch_date, max(partition.day for partition in landed)
-    if parent:
-        last = max(last, parent.last_date)  # what readers see does not get shorter unless someone allows it
-    touched = {day for partition in set(same.inputs if same else ()) ^ set(landed) for day in _event_dates(partition)}
-    gaps = _gaps(landed, launch, last)
-    if same and not touched and gaps == same.gap_dates:
+    changed = set(same.inputs if same else ()) ^ set(inputs)
+    missing = _missing_days(inputs, launch, last)
+    gaps = tuple(sorted({day for days in missing.values() for day in days}))
+    if same and not changed and gaps == same.gap_dates:
         return None
-    _refuse_new_gaps(gaps, parent, allow_gap=allow_gap)
-    restated = _widen(touched, launch)
+    _refuse_new_gaps(missing, parent, allow_gap=allow_gap)
+    _refuse_missing_tables(inputs, last, parent)
+    restated = _widen((day for one in changed if one.source == EVENTS for day in _event_dates(one)), launch)
     return BuildPlan(
         launch_date=launch,
         last_date=last,
-        inputs=tuple(landed),
+        inputs=inputs,
         restated_dates=restated,
         read_dates=_widen(restated, launch),
         gap_dates=gaps,
         rules_digest=rules,
         is_full=same is None,
     )
+
+
+def _last_date(landed: Sequence[Partition], parent: Manifest | None) -> date:
+    daily = {(table.source, table.name) for table in landed_tables() if table.is_daily}
+    days = [one.day for one in landed if (one.source, one.table) in daily]
+    if not days:
+        raise NothingLanded("Nothing has landed yet, so there is nothing to build: run load_window first.")
+    # What readers see does not get shorter unless someone allows it.
+    return max([*days, parent.last_date] if parent else days)
 
 
 def _event_dates(partition: Partition) -> list[date]:
@@ -140,31 +160,52 @@ def _widen(days: Iterable[date], launch: date) -> tuple[date, ...]:
     return tuple(sorted({day + DAY * step for day in days for step in (-1, 0, 1) if day + DAY * step >= launch}))
 
 
-def _gaps(landed: Sequence[Partition], launch: date, last: date) -> tuple[date, ...]:
-    tables = {(partition.source, partition.table) for partition in landed}
-    there = {(partition.source, partition.table, partition.day) for partition in landed}
-    return tuple(day for day in days_between(launch, last) if any((*table, day) not in there for table in tables))
+def _missing_days(inputs: Sequence[Partition], launch: date, last: date) -> dict[str, list[date]]:
+    """The days without a landing, by the daily table that lacks them."""
+    there = {(one.source, one.table, one.day) for one in inputs}
+    missing = {
+        str(table): [day for day in days_between(launch, last) if (table.source, table.name, day) not in there]
+        for table in landed_tables()
+        if table.is_daily
+    }
+    return {table: days for table, days in missing.items() if days}
 
 
-def _refuse_new_gaps(gaps: Sequence[date], parent: Manifest | None, *, allow_gap: bool) -> None:
-    if allow_gap or not (new := set(gaps) - set(parent.gap_dates if parent else ())):
+def _refuse_new_gaps(missing: Mapping[str, Sequence[date]], parent: Manifest | None, *, allow_gap: bool) -> None:
+    known = set(parent.gap_dates) if parent else set()
+    new = {table: fresh for table, days in missing.items() if (fresh := set(days) - known)}
+    if allow_gap or not new:
         return
-    missing = f"there is no accepted landing of {describe_days(new)}"
+    tables_of: dict[str, list[str]] = {}
+    for table, days in new.items():
+        tables_of.setdefault(describe_days(days), []).append(table)
+    daily = sum(table.is_daily for table in landed_tables())
+    said = (f"{days} ({', '.join(tables)})" if len(tables) < daily else days for days, tables in tables_of.items())
+    lacking = f"there is no accepted landing of {'; '.join(said)}"
     if parent is None:
         raise NotLoadedYet(
-            f"Nothing was published yet, and {missing}: run load_window first. Its empty form loads every day since "
+            f"Nothing was published yet, and {lacking}: run load_window first. Its empty form loads every day since "
             "launch; allow_gap publishes without the missing ones."
         )
     raise DayMissing(
-        f"The build was blocked: {missing}, and a missing day is not a zero. Load them with load_window, "
+        f"The build was blocked: {lacking}, and a missing day is not a zero. Load them with load_window, "
         "or allow the gap (allow_gap): its metrics are then published as NULL."
     )
 
 
-def _refuse_other_rules(landed: Sequence[Partition], settings: Settings) -> None:
-    if other := [partition for partition in landed if partition.rules != settings.landing_rules]:
+def _refuse_missing_tables(inputs: Sequence[Partition], last: date, parent: Manifest | None) -> None:
+    there = {(one.source, one.table) for one in inputs}
+    if missing := [str(table) for table in landed_tables() if (table.source, table.name) not in there]:
+        lacking = f"no landing of {', '.join(missing)} is of {last} or an earlier day"
+        if parent is None:
+            raise NotLoadedYet(f"Nothing was published yet, and {lacking}: run load_window first.")
+        raise TableMissing(f"The build was blocked: {lacking}. Load {last} with load_window.")
+
+
+def _refuse_other_rules(inputs: Sequence[Partition], settings: Settings) -> None:
+    if other := [one for one in inputs if one.rules != settings.landing_rules]:
         raise OtherRules(
-            f"The build was blocked: {describe_days(partition.day for partition in other)} landed under other settings "
+            f"The build was blocked: {describe_days({one.day for one in other})} landed under other settings "
             f"({other[0].rules}; now {settings.landing_rules}), and a build does not mix them. Load these days again: "
             "load_window."
         )

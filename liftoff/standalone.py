@@ -1,34 +1,37 @@
 """The Airflow UI without Docker: all of Airflow's processes on this machine, for looking around and for development.
 
+Beside them runs the stand-in of the third-party services, for which no network is needed.
+
 Data, secrets and Airflow's own database lie in a folder of their own, `standalone` in the data folder.
 """
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from liftoff.cli import exit_on_error, simulate_days
+from liftoff.cli import exit_on_error, missing_days, simulate_days
 from liftoff.first_start import ADMIN, keep_secrets
 from liftoff.flow import POOL
 from liftoff.headless import airflow_variables
-from simulator.source import missing_days
-from storage.days import yesterday
+from simulator import api_server
 from storage.errors import LiftoffError
 from storage.settings import PROJECT_DIR, load_settings
 
 BIN = Path(sys.executable).parent
 AIRFLOW = str(BIN / "airflow")
-COMPONENTS = {
-    "api-server": (),
+COMMANDS = {
+    "api-server": [AIRFLOW, "api-server"],
     # The server reads logs where they lie; it needs nobody to serve them, and on every network of the machine.
-    "scheduler": ("--skip-serve-logs",),
-    "triggerer": ("--skip-serve-logs",),
-    "dag-processor": (),
+    "scheduler": [AIRFLOW, "scheduler", "--skip-serve-logs"],
+    "triggerer": [AIRFLOW, "triggerer", "--skip-serve-logs"],
+    "dag-processor": [AIRFLOW, "dag-processor"],
 }
 
 
@@ -69,8 +72,14 @@ def main() -> None:
         folder, port = settings.data_dir / "standalone", settings.ui_port
         keep_secrets(folder / "secrets")
         os.environ |= variables(folder, port)
+        stand_in = _free_port()
+        os.environ |= {
+            name: value
+            for name, value in api_server.variables(f"http://127.0.0.1:{stand_in}").items()
+            if name.removeprefix("LIFTOFF_").lower() not in settings.model_fields_set  # the live ones were asked for
+        }
         settings = load_settings()
-        if days := missing_days(settings.events_dir, settings.launch_date, yesterday()):
+        if days := missing_days(settings):
             simulate_days(settings, days)
         _airflow("db", "migrate")
         _airflow("pools", "set", POOL, "1", "Tasks that fill the memory with a database take turns")
@@ -80,10 +89,12 @@ def main() -> None:
             f"\nIn half a minute: http://localhost:{port}  (user {ADMIN}, password {password})\n"
             "There, trigger load_window with its form left empty. Ctrl-C ends all of it, and nothing is lost.\n\n"
             f"What Airflow says:      {logs}\n"
-            f"For the command line:   export LIFTOFF_DATA_DIR={folder} LIFTOFF_SECRETS_DIR={folder}/secrets",
+            f"For the command line:   export LIFTOFF_DATA_DIR={folder} LIFTOFF_SECRETS_DIR={folder}/secrets \\\n"
+            f"    LIFTOFF_WORLD_BANK_URL={settings.world_bank_url} LIFTOFF_FX_URL={settings.fx_url}\n"
+            f"For faults to order:    {sys.executable} -m simulator.faults --url http://127.0.0.1:{stand_in} --help",
             flush=True,
         )
-        _serve(logs)
+        _serve(logs, COMMANDS | {"third-party": [sys.executable, "-m", "simulator.api_server", f"--port={stand_in}"]})
 
 
 def _airflow(*arguments: str) -> None:
@@ -92,8 +103,14 @@ def _airflow(*arguments: str) -> None:
         raise LiftoffError(f"airflow {' '.join(arguments)} failed.\n{done.stderr}")
 
 
-def _serve(logs: Path) -> None:
-    """Run all of Airflow until Ctrl-C, SIGTERM, or the end of one of its processes.
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _serve(logs: Path, commands: Mapping[str, Sequence[str]]) -> None:
+    """Run all of Airflow and what belongs to it until Ctrl-C, SIGTERM, or the end of one of its processes.
 
     `airflow standalone` does the same, but told to stop it can leave its server or its triggerer behind.
     """
@@ -101,14 +118,14 @@ def _serve(logs: Path) -> None:
         signal.signal(number, signal.default_int_handler)
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for name, options in COMPONENTS.items():
+        for name, command in commands.items():
             with (logs / f"{name}.log").open("ab") as log:
                 running[name] = subprocess.Popen(  # noqa: S603 - each leads a group of its own, to be ended as one
-                    [AIRFLOW, name, *options], stdout=log, stderr=log, start_new_session=True
+                    command, stdout=log, stderr=log, start_new_session=True
                 )
         while not (ended := [name for name, process in running.items() if process.poll() is not None]):
             time.sleep(1)
-        raise LiftoffError(f"Airflow's {ended[0]} ended by itself. {logs / ended[0]}.log says why.")
+        raise LiftoffError(f"{ended[0]} ended by itself. {logs / ended[0]}.log says why.")
     except KeyboardInterrupt:
         print("Stopping.")  # noqa: T201
     finally:

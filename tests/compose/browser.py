@@ -50,9 +50,12 @@ class Ui:
     def description_of(self, dag_id: str) -> str:
         """What the DAG list says when the mouse rests on a DAG's name."""
         tip = self.page.locator("[role=tooltip][data-state=open]")
+        name = self.page.get_by_role("link", name=dag_id, exact=True)
+        name.scroll_into_view_if_needed()
         self.page.mouse.move(0, 0)
         expect(tip).to_have_count(0)
-        self.page.get_by_role("link", name=dag_id, exact=True).hover()
+        self.page.wait_for_timeout(500)  # a list that still scrolls would close it again
+        name.hover()
         expect(tip).to_have_count(1)
         return tip.inner_text()
 

@@ -24,7 +24,9 @@ IMAGE = f"{PROJECT}:local"
 BASE_IMAGE = "python:3.13-slim-trixie"
 ONE_SHOTS = {"secrets", "init"}
 SERVERS = {"postgres", "upstream"}
+THIRD_PARTY = "third-party"
 AIRFLOW = {"api-server", "scheduler", "dag-processor", "triggerer"}
+INGESTS = ("ingest_events", "ingest_warehouse", "ingest_market_data")
 ENDED = {"success", "failed"}
 MEBIBYTES = {"B": 2**-20, "KiB": 2**-10, "MiB": 1.0, "GiB": 2**10}
 
@@ -47,6 +49,29 @@ for day in sys.argv[1:]:
     unfinished = folder / "events-late.tmp"
     unfinished.write_bytes(gzip.compress(json.dumps(event).encode() + b"\\n"))
     unfinished.rename(folder / f"events-late-{event['event_id']}.jsonl.gz")
+"""
+
+# Compares the current release with what can be known: how many values, and the first of those that differ.
+COMPARE = """
+import json
+from pathlib import Path
+from liftoff.cli import warehouse_of
+from simulator.verdict import compare
+from storage.settings import load_settings
+settings = load_settings()
+verdicts = compare(warehouse_of(settings).current().database, settings.events_dir.parent / "truth" / "knowable")
+print(json.dumps({one.name: [one.compared, one.differences.head(5).to_string()[:2000] * bool(len(one.differences))]
+                  for one in verdicts}))
+"""
+
+# What the reader of the upstream warehouse sees: how many accounts changed on each day.
+COUNT_UPSTREAM = """
+import json
+from ingestion.upstream import open_upstream
+from storage.settings import load_settings
+with open_upstream(load_settings().warehouse_uri) as upstream:
+    question = "select changed_at::date::text, count(*) from business.account_changes group by 1 order by 1"
+    print(json.dumps(dict(upstream.rows(question))))
 """
 
 # Asks the current release, again and again, until its standard input is closed.
@@ -184,14 +209,27 @@ class Stack:
         return next(release for release in self.liftoff("releases") if release["is_current"])
 
     def accepted(self, days: Sequence[date]) -> dict[str, int]:
-        """How many rows of each landing day the current release was made from."""
+        """How many events of each landing day the current release was made from."""
         listed = ", ".join(f"'{day}'" for day in days)
         rows = self.liftoff(
             "query",
-            f"select day, accepted from meta.ingest where status = 'accepted' and day in ({listed}) "
-            "qualify row_number() over (partition by day order by started_at desc) = 1",
+            f"select day, accepted from meta.ingest where source = 'events' and day in ({listed}) "
+            "and status = 'accepted' qualify row_number() over (partition by day order by started_at desc) = 1",
         )
         return {row["day"]: row["accepted"] for row in rows}
+
+    def verdicts(self) -> dict[str, tuple[int, str]]:
+        """Of each frame of the truth: how many published values were compared, and which differ."""
+        found = json.loads(self.run_in("scheduler", "python", "-c", COMPARE))
+        return {name: (compared, differing) for name, (compared, differing) in found.items()}
+
+    def account_changes(self) -> dict[str, int]:
+        """How many accounts changed on each day, as the upstream warehouse shows it to its reader."""
+        return dict(json.loads(self.run_in("scheduler", "python", "-c", COUNT_UPSTREAM)))
+
+    def fault(self, *arguments: str) -> str:
+        """Switch a fault of the third-party services on or off."""
+        return self.run_in(THIRD_PARTY, "python", "-m", "simulator.faults", *arguments)
 
     def forget(self, *days: date) -> None:
         """Let the collector deliver, for each of these days, a file that it had forgotten, with one new event."""

@@ -21,8 +21,10 @@ from tests.compose.stack import (
     BASE_IMAGE,
     ENDED,
     IMAGE,
+    INGESTS,
     ONE_SHOTS,
     SERVERS,
+    THIRD_PARTY,
     Airflow,
     Stack,
     docker,
@@ -96,7 +98,7 @@ def test_up_builds_an_image_that_is_not_there(stack: Stack) -> None:
 def test_up_returns_when_every_service_is_healthy(stack: Stack, figures: Figures, today: date) -> None:
     figures["up_seconds"] = stack.up()
     found = stack.containers()
-    assert found.keys() == ONE_SHOTS | SERVERS | AIRFLOW
+    assert found.keys() == ONE_SHOTS | SERVERS | AIRFLOW | {THIRD_PARTY}
     for name, container in found.items():
         state = container["State"]
         if name in ONE_SHOTS:
@@ -167,13 +169,24 @@ def test_the_upstream_warehouse_can_only_be_read(stack: Stack) -> None:
         assert refusal == ("InsufficientPrivilege" if by_right else "ReadOnlySqlTransaction"), statement
 
 
+def test_every_source_is_there_and_can_be_read(stack: Stack, yesterday: date) -> None:
+    findings = {finding["what"]: finding for finding in stack.liftoff("doctor")}
+    assert not [finding for finding in findings.values() if finding["remedy"]]
+    assert findings["Upstream warehouse"]["found"].endswith("upstream shows 7 tables")
+    for service in ("World Bank", "Exchange rates"):
+        assert findings[service]["found"] == f"http://{THIRD_PARTY}:8090 answers"
+    days = stack.account_changes()
+    assert (min(days), max(days), len(days)) == (_launch(stack), str(yesterday), SIMULATED_DAYS)
+
+
 def test_a_build_before_the_first_load_is_skipped_and_says_what_to_run(airflow: Airflow, today: date) -> None:
     run_id = airflow.succeed("build_marts")
     assert set(airflow.states("build_marts", run_id).values()) == {"skipped"}
     assert "load_window" in airflow.log("build_marts", run_id, "prepare")
 
     day = today - timedelta(days=10)
-    airflow.succeed("ingest_events", partition_key=str(day))
+    for dag_id in INGESTS:
+        airflow.succeed(dag_id, partition_key=str(day))
     (run,) = _builds_of(airflow, [day])
     assert set(airflow.states("build_marts", run["dag_run_id"]).values()) == {"skipped"}
     assert "run load_window first" in airflow.log("build_marts", run["dag_run_id"], "prepare")
@@ -203,39 +216,58 @@ def test_the_empty_form_of_load_window_publishes_the_first_release(
     assert run["state"] == "success", airflow.states("load_window", run_id)
     figures["load_60_days_seconds"] = seconds_of(run)
     figures |= {f"peak_{name}_mebibytes": peak for name, peak in peaks.items()}
-    assert peaks.keys() == SERVERS | AIRFLOW | {"all"}
+    assert peaks.keys() == SERVERS | AIRFLOW | {THIRD_PARTY, "all"}
 
     assert stack.release()["last_date"] == str(yesterday)
     counts = "select count(distinct activity_date) as days, min(activity_date) as first from mart_active_users_daily"
     assert stack.liftoff("query", counts) == [{"days": SIMULATED_DAYS, "first": _launch(stack)}]
-    expect(ui.open_graph(f"dags/load_window/runs/{run_id}").filter(has_text="success")).to_have_count(5)
+    expect(ui.open_graph(f"dags/load_window/runs/{run_id}").filter(has_text="success")).to_have_count(7)
     ui.picture("load-window-graph")
 
 
-def test_a_landed_day_starts_exactly_one_build(stack: Stack, airflow: Airflow, today: date) -> None:
+def test_every_published_value_equals_what_can_be_known(stack: Stack, figures: Figures) -> None:
+    verdicts = stack.verdicts()
+    assert verdicts.keys() >= {"retention_daily", "accounts_daily", "revenue_daily", "country_indicators"}
+    for name, (compared, differing) in verdicts.items():
+        assert compared > 50, name
+        assert not differing, f"{name}:\n{differing}"
+    figures["values_compared_count"] = sum(compared for compared, _ in verdicts.values())
+
+
+def test_a_day_is_built_once_when_all_three_sources_have_landed(stack: Stack, airflow: Airflow, today: date) -> None:
+    assert str(today) not in stack.account_changes()
     airflow.succeed("simulate_day", day=str(today))
-    airflow.succeed("ingest_events", partition_key=str(today))
+    assert stack.account_changes()[str(today)] > 0
+    *first, last = INGESTS
+    for dag_id in first:
+        airflow.succeed(dag_id, partition_key=str(today))
+    time.sleep(10)
+    assert not airflow.runs("build_marts", today), "one source has not landed yet"
+    airflow.succeed(last, partition_key=str(today))
     (run,) = _builds_of(airflow, [today])
     assert set(airflow.states("build_marts", run["dag_run_id"]).values()) == {"success"}
     assert stack.release()["last_date"] == str(today)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_backfill_of_three_days_restates_them_and_starts_one_build_each(
     stack: Stack, airflow: Airflow, today: date
 ) -> None:
     days = [today - timedelta(days=number) for number in (22, 21, 20)]
     release, accepted = stack.release()["release_id"], stack.accepted(days)
     stack.forget(*days)
-    backfill = airflow.post(
-        "backfills",
-        dag_id="ingest_events",
-        from_date=f"{days[0]}T00:00:00Z",
-        to_date=f"{days[-1]}T23:59:59Z",
-        max_active_runs=1,
-        reprocess_behavior="completed",
-    )
-    wait_for("the end of the backfill", lambda: _is_completed(airflow, backfill["id"]), seconds=180)
+    backfills = [
+        airflow.post(
+            "backfills",
+            dag_id=dag_id,
+            from_date=f"{days[0]}T00:00:00Z",
+            to_date=f"{days[-1]}T23:59:59Z",
+            max_active_runs=1,
+            reprocess_behavior="completed",
+        )["id"]
+        for dag_id in INGESTS
+    ]
+    wait_for("the end of the backfills", lambda: all(_is_completed(airflow, one) for one in backfills), seconds=300)
     assert {run["state"] for run in _builds_of(airflow, days)} == {"success"}
     restated = {
         day for later in stack.liftoff("releases") if later["release_id"] > release for day in later["restated_dates"]
@@ -252,15 +284,20 @@ def test_a_damaged_day_is_blocked_and_readers_keep_their_release(
     airflow.succeed("simulate_day", day=str(tomorrow), damaged=True)
     run_id = airflow.trigger("load_window", start=str(tomorrow), end=str(tomorrow))
     assert airflow.wait("load_window", run_id)["state"] == "failed"
-    assert airflow.states("load_window", run_id)["land"] == "failed"
+    states = airflow.states("load_window", run_id)
+    assert [states[f"land_{source}"] for source in ("events", "extracts", "market_data")] == [
+        "failed",
+        "success",
+        "success",
+    ]
     verdict = f"Landing of events {tomorrow} was blocked"
-    said = airflow.log("load_window", run_id, "land")
+    said = airflow.log("load_window", run_id, "land_events")
     for part in (verdict, "hour", "user_id", f"Readers still see release {before['release_id']}"):
         assert part in said, said
     assert stack.release() == before
     assert verdict in airflow.client.get("/gate/").text
 
-    expect(ui.open_log("load_window", run_id, "land").get_by_text(verdict).first).to_be_visible()
+    expect(ui.open_log("load_window", run_id, "land_events").get_by_text(verdict).first).to_be_visible()
     ui.picture("blocked-log")
     (view,) = next(
         plugin["external_views"] for plugin in airflow.get("plugins")["plugins"] if plugin["name"] == "gate_report"
@@ -275,10 +312,47 @@ def test_the_same_day_undamaged_is_published(stack: Stack, airflow: Airflow, tom
     assert stack.release()["last_date"] == str(tomorrow)
 
 
+def test_a_service_that_fails_is_survived_with_a_warning(stack: Stack, airflow: Airflow, tomorrow: date) -> None:
+    before = stack.release()
+    assert "503" in stack.fault("status", "/v1")
+    day = str(tomorrow)
+    run_id = airflow.succeed("ingest_market_data", start=day, end=day)
+    said = airflow.log("ingest_market_data", run_id, "land")
+    assert f"Nothing read of rates of {day}" in said
+    assert "503" in said
+    (stale,) = stack.liftoff("status")["days not accepted"]
+    assert (stale["source"], stale["day"], stale["status"]) == ("fx.rates", day, "stale")
+    airflow.succeed("load_window", start=day, end=day)
+    assert stack.release() == before, "there was nothing new"
+    assert "No fault is on" in stack.fault("off")
+    airflow.succeed("ingest_market_data", start=day, end=day)
+    assert not stack.liftoff("status")["days not accepted"]
+
+
+@pytest.mark.timeout(600)
+def test_a_warehouse_that_is_down_is_named_and_the_retry_reads_it(
+    stack: Stack, airflow: Airflow, tomorrow: date
+) -> None:
+    stack.compose("stop", "upstream")
+    run_id = airflow.trigger("load_window", start=str(tomorrow), end=str(tomorrow))
+
+    def state() -> str:
+        return airflow.states("load_window", run_id)["land_extracts"]
+
+    wait_for("the failure", lambda: state() == "up_for_retry", seconds=120)
+    said = airflow.log("load_window", run_id, "land_extracts")
+    assert "The warehouse PostgreSQL upstream/upstream was not" in said
+    assert "LIFTOFF_WAREHOUSE_URI" in said
+    stack.compose("start", "--wait", "upstream")
+    assert airflow.wait("load_window", run_id, seconds=400)["state"] == "success"
+    assert airflow.tasks("load_window", run_id)["land_extracts"]["try_number"] == 2
+    assert not stack.liftoff("status")["days not accepted"]
+
+
 def test_the_ui_shows_how_everything_hangs_together(airflow: Airflow, ui: Ui) -> None:
     ids = {asset["name"]: asset["id"] for asset in airflow.get("assets")["assets"]}
     nodes = ui.open_graph(f"assets/{ids['raw_events']}")
-    for name in ("ingest_events", "raw_events", "build_marts"):
+    for name in (*INGESTS, "raw_events", "raw_extracts", "raw_market_data", "build_marts", "marts"):
         expect(nodes.filter(has_text=name)).to_be_visible()
     ui.picture("assets")
     nodes = ui.open_graph("dags/build_marts")
@@ -300,16 +374,20 @@ def test_a_run_whose_scheduler_is_killed_recovers_and_readers_notice_nothing(
     stack.forget(day)
     with stack.reading() as answers:
         run_id = airflow.trigger("load_window")
-        wait_for("land to run", lambda: airflow.states("load_window", run_id)["land"] == "running", seconds=60)
+        wait_for(
+            "the logs to be read",
+            lambda: airflow.states("load_window", run_id)["land_events"] == "running",
+            seconds=120,
+        )
         time.sleep(5)
         stack.run_in("scheduler", "sh", "-c", "kill -KILL $(cat /proc/1/task/1/children)", check=False)
-        assert airflow.states("load_window", run_id)["land"] == "running", "it was over before it was killed"
+        assert airflow.states("load_window", run_id)["land_events"] == "running", "it was over before it was killed"
         killed = time.monotonic()  # from here on it is left alone: what is to start again starts by itself
         run = airflow.wait("load_window", run_id, seconds=600)
         figures["recovery_seconds"] = time.monotonic() - killed
         assert run["state"] == "success", airflow.states("load_window", run_id)
         after = wait_for("a reader to see the new release", lambda: answers[-1] != before and answers[-1], seconds=10)
-    assert airflow.tasks("load_window", run_id)["land"]["try_number"] == 2
+    assert airflow.tasks("load_window", run_id)["land_events"]["try_number"] == 2
     assert stack.accepted([day]) == {str(day): accepted[str(day)] + 1}
     assert len(answers) > 50
     assert list(dict.fromkeys(answers)) == [before, after]
@@ -346,7 +424,10 @@ def test_each_landing_has_started_exactly_one_build(airflow: Airflow) -> None:
     def days_of(dag_id: str) -> Counter[str]:
         return Counter(run["partition_key"] for run in airflow.runs(dag_id) if run["partition_key"])
 
-    wait_for("as many builds as landings", lambda: days_of("build_marts") == days_of("ingest_events"), seconds=60)
+    def are_even() -> bool:
+        return all(days_of("build_marts") == days_of(dag_id) for dag_id in INGESTS)
+
+    wait_for("as many builds as landings of each source", are_even, seconds=60)
     assert len(days_of("build_marts")) >= 5
 
 
@@ -414,4 +495,5 @@ def _kept(stack: Stack, airflow: Airflow) -> dict[str, Any]:
         "releases": stack.liftoff("releases"),
         "runs": {dag: {run["dag_run_id"]: run["state"] for run in airflow.runs(dag)} for dag in DAGS},
         "source": stack.run_in("scheduler", "sh", "-c", listing),
+        "upstream": stack.account_changes(),
     }

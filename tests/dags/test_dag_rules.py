@@ -10,7 +10,8 @@ import pytest
 from storage.settings import PROJECT_DIR
 
 DAG_FILES = sorted((PROJECT_DIR / "dags").rglob("*.py"))
-DAG_IDS = {"build_marts", "ingest_events", "load_window"}
+INGEST = {"ingest_events": "raw_events", "ingest_warehouse": "raw_extracts", "ingest_market_data": "raw_market_data"}
+DAG_IDS = {"build_marts", "load_window", *INGEST}
 
 
 def test_every_dag_is_loaded(dag_bag: Any) -> None:
@@ -75,22 +76,34 @@ def test_every_param_has_a_title_and_help_for_the_form(dag_bag: Any) -> None:
 
 
 def test_the_dates_of_a_window_are_optional_and_empty(dag_bag: Any) -> None:
-    for dag_id in ("ingest_events", "load_window"):
+    for dag_id in (*INGEST, "load_window"):
         for name in ("start", "end"):
             param = dag_bag.dags[dag_id].params.get_param(name)
             assert param.value is None
             assert "null" in param.schema["type"], f"{dag_id}: {name} must be nullable, or the form demands it"
 
 
-def test_only_the_partitioned_ingest_emits_the_raw_asset(dag_bag: Any) -> None:
+def test_only_the_partitioned_ingests_emit_raw_assets(dag_bag: Any) -> None:
     emitting = {
-        dag.dag_id
+        (dag.dag_id, asset.name)
         for dag in dag_bag.dags.values()
         for task in dag.tasks
         for asset in task.outlets
-        if asset.name == "raw_events"
+        if asset.name.startswith("raw_")
     }
-    assert emitting == {"ingest_events"}, "load_window must emit none, or it also starts build_marts"
+    assert emitting == set(INGEST.items()), "load_window must emit none, or it also starts build_marts"
+    for dag_id in INGEST:
+        timetable = dag_bag.dags[dag_id].timetable
+        assert type(timetable).__name__ == "CronPartitionTimetable", f"{dag_id}: schedule=one_day_each_night()"
+
+
+def test_a_build_waits_for_all_sources_of_a_day(dag_bag: Any) -> None:
+    awaited = dag_bag.dags["build_marts"].timetable.asset_condition
+    assert type(awaited).__name__ == "AssetAll"
+    assert {asset.name for asset in awaited.objects} == set(INGEST.values())
+
+
+def test_marts_are_published_by_builds_alone(dag_bag: Any) -> None:
     publishing = {
         (dag.dag_id, task.task_id)
         for dag in dag_bag.dags.values()
@@ -108,7 +121,9 @@ def test_a_build_is_four_visible_steps(dag_bag: Any) -> None:
         "audit",
         "publish",
     ]
-    assert next(iter(dag_bag.dags["load_window"].topological_sort())).task_id == "land"
+    window = dag_bag.dags["load_window"]
+    assert {task.task_id for task in window.roots} == {"land_events", "land_extracts", "land_market_data"}
+    assert window.get_task("prepare").upstream_task_ids == {task.task_id for task in window.roots}
 
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
@@ -119,7 +134,8 @@ def test_dag_files_only_declare(path: Any) -> None:
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     allowed = {"typing", "airflow.sdk", "liftoff", "liftoff.dag_parts"}
     if path.parent.name == "demo":
-        allowed |= {"airflow.sdk.exceptions", "datetime", "simulator.source", "storage.days", "storage.settings"}
+        allowed |= {"airflow.sdk.exceptions", "datetime", "simulator.source", "simulator.upstream"}
+        allowed |= {"storage.days", "storage.settings"}
     assert modules <= allowed, f"{path.name} imports {modules - allowed}: put the logic into liftoff/flow.py"
     assert len(path.read_text().splitlines()) < 60, f"{path.name}: a DAG file fits on a screen"
 

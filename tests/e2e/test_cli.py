@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from simulator.logs import write_day
+from storage.days import DAY, yesterday
 from storage.settings import PROJECT_DIR
 from tests.e2e.conftest import LAUNCH, Platform, Source, day
 
@@ -43,7 +45,8 @@ def published(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "data"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIFTOFF_DATA_DIR", str(folder))
-        patch.setenv("LIFTOFF_EVENTS_DIR", str(source.events_dir))
+        for variable, value in source.settings.items():
+            patch.setenv(variable, value)
         Platform(folder).load(0, 1)
         Platform(folder).load(2, 2)
     return folder
@@ -149,6 +152,7 @@ def test_an_empty_installation_says_where_to_start() -> None:
     for command in (["status"], ["releases"], ["query", "select 1"], ["rollback"]):
         done = liftoff(*command)
         assert "liftoff run" in done.stdout + done.stderr
+    assert "load_window" in liftoff("status").stdout, "in a container, the DAG is the way"
     assert "No such record" in liftoff("quarantine", "list").stdout
 
 
@@ -156,9 +160,11 @@ def test_status_and_releases_say_the_same_to_people_and_machines(installed: Plat
     status, releases = answer("status"), answer("releases")
     assert status["release"]["release_id"] == installed.current().id
     assert [row["is_current"] for row in releases] == [True, False]
-    assert status["landed"][0]["last_day"] == str(day(2))
-    landed = status["landed"][0]
-    assert landed["read"] == landed["accepted"] + landed["quarantined"] + landed["duplicates"]
+    landed = {row["source"]: row for row in status["landed"]}
+    assert {"events", "warehouse.payments", "world_bank.countries", "fx.rates"} <= landed.keys()
+    assert landed["events"]["last_day"] == str(day(2))
+    for row in status["landed"]:
+        assert row["read"] == row["accepted"] + row["quarantined"] + row["duplicates"], row
     assert installed.current().id in liftoff("status").stdout
     assert installed.current().id in liftoff("releases").stdout
 
@@ -204,6 +210,30 @@ def test_doctor_finds_a_release_that_was_tampered_with_and_says_what_to_do(insta
     assert "liftoff rollback" in done.stdout
 
 
+def test_doctor_names_what_it_cannot_reach_and_only_warns_of_services(installed: Platform) -> None:
+    assert installed.current()
+    nowhere = {f"LIFTOFF_{service}_URL": "http://127.0.0.1:9" for service in ("WORLD_BANK", "FX")}
+    done = liftoff("doctor", **nowhere)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("warning") == 2
+    assert "problem" not in done.stdout
+    assert "LIFTOFF_FX_URL" in done.stdout
+
+    password = "hush-hush"  # noqa: S105
+    done = liftoff("doctor", LIFTOFF_WAREHOUSE_URI=f"postgresql://reader:{password}@127.0.0.1:9/upstream")
+    assert done.returncode == 1
+    assert "LIFTOFF_WAREHOUSE_URI" in done.stdout
+    assert password not in done.stdout + done.stderr
+
+
+def test_doctor_notices_an_address_that_is_another_service(installed: Platform, source: Source) -> None:
+    assert installed.current()
+    found = {row["what"]: row for row in json.loads(liftoff("doctor", "--json").stdout)}
+    assert found["World Bank"]["found"] == f"{source.services_url} answers"
+    elsewhere = liftoff("doctor", LIFTOFF_WORLD_BANK_URL=f"{source.services_url}/v1")
+    assert "status 404" in elsewhere.stdout
+
+
 def test_simulated_logs_are_those_of_the_same_day_simulated_alone(data_dir: Path, source: Source) -> None:
     arguments = ["--users", "2500", "--seed", "11", "--story", "full"]
     assert liftoff("simulate", "--start", str(LAUNCH), "--end", str(day(1)), *arguments).returncode == 0
@@ -215,6 +245,32 @@ def test_simulated_logs_are_those_of_the_same_day_simulated_alone(data_dir: Path
     other = liftoff("simulate", "--users", "9000")
     assert other.returncode == 2
     assert "users 2500, not 9000" in other.stderr
+
+
+def test_the_business_is_simulated_with_the_logs_and_what_is_missing_is_mended(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = yesterday() - DAY
+    warehouse = data_dir / "source" / "warehouse.duckdb"
+    monkeypatch.setenv("LIFTOFF_LAUNCH_DATE", str(launch))
+    done = liftoff("simulate", "--users", "500", "--end", str(launch))
+    assert done.returncode == 0, done.stderr
+    assert "changes of accounts, subscriptions and payments" in done.stdout
+    assert "No day" not in liftoff("simulate", "--missing").stdout
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        days = "select distinct changed_at::date from business.account_changes order by 1"
+        assert connection.execute(days).fetchall() == [(launch,), (yesterday(),)]
+    assert "No day is missing" in liftoff("simulate", "--missing").stdout
+    warehouse.unlink()
+    assert liftoff("simulate", "--missing").returncode == 0
+    assert "No day is missing" in liftoff("simulate", "--missing").stdout
+
+    with duckdb.connect(str(warehouse), read_only=True):
+        for arguments in (["--missing"], ["--start", str(launch), "--end", str(launch)]):
+            busy = liftoff("simulate", *arguments)
+            assert busy.returncode == 1
+            assert "in use by another process" in busy.stderr
+            assert "Traceback" not in busy.stderr
 
 
 def test_every_command_of_the_readme_works(installed: Platform) -> None:

@@ -1,4 +1,4 @@
-"""The three DAGs, run for real in one process: a day's ingest, the build that follows, and a whole window."""
+"""The DAGs, run for real in one process: a day's ingest of each source, the build that follows, and a whole window."""
 
 import os
 import subprocess
@@ -30,6 +30,14 @@ for step in sys.argv[1:]:
 """
 
 
+INGESTED = ["ingest_events done", "ingest_warehouse done", "ingest_market_data done"]
+
+
+def ingest(number: int) -> list[str]:
+    """All three sources of a day."""
+    return [f"{said.split()[0]}:{day(number)}:{day(number)}" for said in INGESTED]
+
+
 def run_dags(*steps: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", RUN_DAGS, *steps], env=dict(os.environ), capture_output=True, text=True, check=False
@@ -39,9 +47,9 @@ def run_dags(*steps: str) -> list[str]:
 
 
 def test_a_day_that_lands_before_the_first_load_is_built_by_load_window_alone(platform: Platform) -> None:
-    said = run_dags(f"ingest_events:{day(2)}:{day(2)}", "build_marts", f"load_window:{day(1)}:{day(1)}")
-    assert said[:2] == ["ingest_events done", "build_marts done"], "a build before the first load is skipped"
-    assert said[2].startswith(
+    said = run_dags(*ingest(2), "build_marts", f"load_window:{day(1)}:{day(1)}")
+    assert said[:4] == [*INGESTED, "build_marts done"], "a build before the first load is skipped"
+    assert said[4].startswith(
         f"load_window NotLoadedYet Nothing was published yet, and there is no accepted landing of {day(0)}"
     )
     assert not platform.warehouse.releases()
@@ -54,15 +62,16 @@ def test_the_demo_dag_writes_what_is_missing_or_one_day_as_it_was_asked_to(
 ) -> None:
     launch = yesterday() - DAY
     events = tmp_path / "data" / "source" / "events"
+    warehouse = str(events.parent / "warehouse.duckdb")
     monkeypatch.setenv("LIFTOFF_LAUNCH_DATE", str(launch))
     open_product(events.parent, launch, users=300)
     assert run_dags("simulate_day") == ["simulate_day done"]
     assert sorted(path.name for path in events.iterdir()) == [str(launch), str(yesterday())]
-    assert not missing_days(events, launch, yesterday())
+    assert not missing_days(events, warehouse, launch, yesterday())
     before = {path: path.read_bytes() for path in events.rglob("*.gz")}
     assert run_dags("simulate_day", f"simulate_day:day={launch}:damaged=true") == ["simulate_day done"] * 2
     assert len(list((events / str(launch)).iterdir())) == 12
-    assert missing_days(events, launch, yesterday()) == [launch]
+    assert missing_days(events, warehouse, launch, yesterday()) == [launch]
     refused = run_dags("simulate_day:damaged=true", f"simulate_day:day={launch - DAY}")
     assert [said.split()[1] for said in refused] == ["RunFailed", "RunFailed"]
     assert run_dags("simulate_day") == ["simulate_day done"], "the next night mends it"
@@ -72,22 +81,23 @@ def test_the_demo_dag_writes_what_is_missing_or_one_day_as_it_was_asked_to(
 def test_days_that_are_ingested_and_built_one_by_one_give_what_a_window_gives(
     platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest = [f"ingest_events:{day(number)}:{day(number)}" for number in range(3)]
-    said = run_dags("build_marts", ingest[0], "build_marts", ingest[1], ingest[2], "build_marts", "build_marts")
+    said = run_dags(
+        *["build_marts", *ingest(0), "build_marts", *ingest(1), *ingest(2), "build_marts", "build_marts"],
+    )
     assert said == [
         "build_marts done",  # nothing has landed: skipped
-        "ingest_events done",
+        *INGESTED,
         "build_marts done",
-        "ingest_events done",
-        "ingest_events done",
+        *INGESTED,
+        *INGESTED,
         "build_marts done",
         "build_marts done",  # nothing changed: skipped
     ]
     assert len(platform.warehouse.releases()) == 2
     one_by_one = platform.tables()
 
-    (refused,) = run_dags("ingest_events")
-    assert refused.startswith("ingest_events WrongUsage This run has neither a partition nor a window")
+    for refused in run_dags(*(said.split()[0] for said in INGESTED)):
+        assert "WrongUsage This run has neither a partition nor a window" in refused
 
     write_day(source.product, day(3), tmp_path / "damaged" / "events", damaged=True)
     monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(tmp_path / "damaged" / "events"))

@@ -15,13 +15,19 @@ from tests.e2e.conftest import Platform, Source, Tables, assert_same, day, windo
 
 # Where the run is killed: the function, before or after its n-th call.
 POINTS = {
-    "before a landing is written": ("liftoff.flow.stage_events", "before", 2),
-    "after a landing is written": ("liftoff.flow.stage_events", "after", 2),
-    "before the landings are audited": ("liftoff.flow.gate.audit_events", "before", 1),
-    "after the landings were audited": ("liftoff.flow.gate.audit_events", "after", 1),
+    "before a landing of events is written": ("liftoff.flow.stage_events", "before", 2),
+    "after a landing of events is written": ("liftoff.flow.stage_events", "after", 2),
+    "before the events are audited": ("liftoff.flow.gate.audit_events", "before", 1),
+    "after the events were audited": ("liftoff.flow.gate.audit_events", "after", 1),
     "after a quarantine is swapped, before its data": ("storage.lake.Lake._keep_quarantine", "after", 2),
     "after data are swapped, before their outcome": ("storage.lake.write_json", "before", 1),
     "after an outcome is written": ("storage.lake.write_json", "after", 2),
+    "before extracts are written": ("ingestion.extracts.stage_extracts", "before", 1),
+    "after extracts are written": ("ingestion.extracts.stage_extracts", "after", 1),
+    "after extracts are swapped, before an outcome": ("storage.lake.write_json", "before", 7),
+    "between two extracts of a day": ("storage.lake.Lake.accept", "after", 8),
+    "after market data is written": ("ingestion.api.stage_market_data", "after", 1),
+    "after market data is swapped, before its outcome": ("storage.lake.write_json", "before", 17),
     "before the attempts are recorded": ("liftoff.flow.records.keep_landings", "before", 1),
     "after the first model": ("liftoff.flow._log_node", "after", 1),
     "after the last model": ("liftoff.flow.dbt.build_models", "after", 1),
@@ -65,6 +71,8 @@ def loaded(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     root = tmp_path_factory.mktemp("killed")
     with pytest.MonkeyPatch.context() as patch:
         before = Platform(root / "before")
+        for variable, value in source.settings.items():
+            patch.setenv(variable, value)
         patch.setenv("LIFTOFF_DATA_DIR", str(before.data_dir))
         patch.setenv("LIFTOFF_EVENTS_DIR", str(root / "events"))
         for number in range(2):

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from simulator.source import open_product
+from simulator.verdict import compare
 from storage.days import yesterday
 from storage.settings import Settings, load_settings
 from storage.warehouse import Warehouse
@@ -37,8 +38,10 @@ def wait_for(what: str, look: Callable[[], Any], *, seconds: int) -> Any:
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The address and the folder of a platform of a small product, launched three days ago."""
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """The address and the folder of a platform of a small product, launched three days ago. No service was chosen."""
+    monkeypatch.delenv("LIFTOFF_WORLD_BANK_URL")
+    monkeypatch.delenv("LIFTOFF_FX_URL")
     folder = tmp_path / "data" / "standalone"
     (folder / "secrets").mkdir(parents=True)
     launch = yesterday() - timedelta(days=DAYS - 1)
@@ -58,7 +61,7 @@ def platform(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         started = process.children(recursive=True)
         process.send_signal(signal.SIGINT)  # as Ctrl-C does
         process.wait(60)
-        assert len(started) >= 4
+        assert len(started) >= 5
         left = [child for child in started if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
         assert not left, f"these outlived Ctrl-C: {left}"
 
@@ -92,3 +95,7 @@ def test_the_empty_form_of_load_window_publishes_a_release_and_ctrl_c_ends_it_al
     settings: Settings = load_settings()
     release = Warehouse(settings.warehouse_dir, releases_kept=5).current()
     assert (release.manifest.launch_date, release.manifest.last_date) == (settings.launch_date, yesterday())
+    said = (folder.parent.parent / "output").read_text()
+    assert " LIFTOFF_FX_URL=http://127.0.0.1:" in said, "a run from the command line asks the stand-in, too"
+    for verdict in compare(release.database, folder / "source" / "truth" / "knowable"):
+        assert verdict.differences.empty, f"{verdict.name}:\n{verdict.differences.head(10).to_string()}"

@@ -18,13 +18,14 @@ def test_every_published_value_equals_what_can_be_known(platform: Platform, sour
     platform.load(0, LAST)
     write_truth(source.product, day(LAST), tmp_path)
     verdicts = compare(platform.current().database, tmp_path / "knowable")
+    assert {verdict.name for verdict in verdicts} >= {"revenue_daily", "accounts_daily", "country_indicators"}
     for verdict in verdicts:
-        assert verdict.compared >= 36
+        assert verdict.compared >= LAST - 6, "revenue, the shortest, begins when the first trials are over"
         assert verdict.differences.empty, f"{verdict.name}:\n{verdict.differences.head(10).to_string()}"
     assert sum(verdict.compared for verdict in verdicts) > 800
 
     differing = compare(platform.current().database, tmp_path / "happened")
-    assert sum(len(verdict.differences) for verdict in differing) > 100, "without a difference this test proves nothing"
+    assert sum(len(verdict.differences) for verdict in differing) > 30, "without a difference this test proves nothing"
 
     delivery = knowable(source.product, day(LAST))["delivery_daily"]
     counts, _ = looks.refused(load_settings(), None, None, 1)
