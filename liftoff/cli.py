@@ -123,7 +123,7 @@ def status(as_json: AsJson = False) -> None:
         console.print(f"Release [bold]{current.id}[/], {_period(current)}, {_size(current.database)}")
         if gaps := current.manifest.gap_dates:
             console.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
-    for title, rows in recent.items():
+    for title, rows in (recent | {"landed": [_at_a_glance(row) for row in recent["landed"]]}).items():
         if rows:
             console.print()
             _print_table(_without_empty_columns(rows), title=title.capitalize())
@@ -320,6 +320,12 @@ def _current(settings: Settings) -> Release | None:
         return warehouse_of(settings).current()
     except NoRelease:
         return None
+
+
+def _at_a_glance(landed: dict[str, Any]) -> dict[str, Any]:
+    """What of a table's landings fits 80 columns."""
+    shown = ("days", "last_day", "accepted", "quarantined", "duplicates")
+    return {"table": landed["source"].rpartition(".")[2]} | {name: landed[name] for name in shown}
 
 
 def _read(release: Release) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class RunDisplay:
         self.seconds: dict[str, float] = {}
         """How long each stage took, in the order in which they began."""
         self._stage = ""
+        self._failed: set[str] = set()
         self._since = 0.0
         self._task: TaskID | None = None
         self._progress = Progress(
@@ -66,13 +67,17 @@ class RunDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._end(ended_well=error is None)
+        if error and not self._failed:
+            self._failed.add(self._stage)
+        self._end()
         self._progress.__exit__(kind, error, traceback)
         self.console.file = self._before
         self._terminal.close()
 
     def on_record(self, record: logging.LogRecord) -> None:
-        """Take one log record of the flow."""
+        """Take one log record of the flow. An error is of the stage that it comes in; other sources may go on."""
+        if getattr(record, "error", None):
+            self._failed.add(self._stage)
         if stage := getattr(record, "stage", None):
             self.show(stage, getattr(record, "done", 0), getattr(record, "total", None))
 
@@ -89,7 +94,8 @@ class RunDisplay:
         self._stage, self._since = stage, time.monotonic()
         self._task = self._progress.add_task(f"{STAGES[stage]:<32}", total=None, count="", mark="[cyan]•")
 
-    def _end(self, *, ended_well: bool = True) -> None:
+    def _end(self) -> None:
+        ended_well = self._stage not in self._failed
         seconds = time.monotonic() - self._since
         self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + seconds
         if self._task is not None:

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.days import now
-from storage.errors import LiftoffError
+from storage.errors import Blocked, LiftoffError
 from storage.files import replace
 from storage.settings import PROJECT_DIR, Settings
 
@@ -45,7 +45,7 @@ def run_dag(
         The file that holds Airflow's own output.
 
     Raises:
-        LiftoffError: the error that stopped the run, as the flow raised it.
+        LiftoffError: the error that stopped the run, as the flow raised it; of several, all that they say.
         RunFailed: anything else went wrong; names the log.
     """
     log_file = settings.data_dir / "logs" / f"{dag_id}-{now():%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
@@ -61,8 +61,16 @@ def run_dag(
         _start_airflow(settings.data_dir)
         state = _run(dag_id, conf)
     if state != "success":
-        raise errors[-1] if errors else RunFailed(f"{dag_id} ended as {state}. The traceback is in {log_file}.")
+        raise _together(errors) or RunFailed(f"{dag_id} ended as {state}. The traceback is in {log_file}.")
     return log_file
+
+
+def _together(errors: Sequence[LiftoffError]) -> LiftoffError | None:
+    """One error for all that stopped the run: several sources can fail it, each for reasons of its own."""
+    if len(errors) < 2:
+        return errors[0] if errors else None
+    kind = Blocked if any(isinstance(error, Blocked) for error in errors) else LiftoffError
+    return kind("\n\n".join(map(str, errors)))
 
 
 def airflow_variables(home: Path) -> dict[str, str]:

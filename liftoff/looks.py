@@ -33,7 +33,7 @@ NOT_ACCEPTED = """
 LANDED = """
     select
         case when source = "table" then source else source || '.' || "table" end as source,
-        min(day) as first_day, max(day) as last_day, sum("read")::bigint as "read",
+        count(*) as days, min(day) as first_day, max(day) as last_day, sum("read")::bigint as "read",
         sum(accepted)::bigint as accepted, sum(quarantined)::bigint as quarantined,
         sum(duplicates)::bigint as duplicates
     from read_json($files, columns = $columns)

@@ -91,7 +91,7 @@ def main() -> None:
             f"What Airflow says:      {logs}\n"
             f"For the command line:   export LIFTOFF_DATA_DIR={folder} LIFTOFF_SECRETS_DIR={folder}/secrets \\\n"
             f"    LIFTOFF_WORLD_BANK_URL={settings.world_bank_url} LIFTOFF_FX_URL={settings.fx_url}\n"
-            f"For faults to order:    {sys.executable} -m simulator.faults --url http://127.0.0.1:{stand_in} --help",
+            f"For faults to order:    {sys.executable} -m simulator.switch --url http://127.0.0.1:{stand_in} --help",
             flush=True,
         )
         _serve(logs, COMMANDS | {"third-party": [sys.executable, "-m", "simulator.api_server", f"--port={stand_in}"]})

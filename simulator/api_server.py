@@ -1,7 +1,7 @@
 """The stand-in for the third-party APIs: real public contracts on one port, and it fails when told to.
 
 `PUT /_faults` with a `simulator.faults.Fault` switches a failure on, `GET` lists and `DELETE` clears them (from a
-shell: `python -m simulator.faults`); `GET /_requests` tells how many requests each path had. Nothing is kept: a restart
+shell: `python -m simulator.switch`); `GET /_requests` tells how many requests each path had. Nothing is kept: a restart
 serves the same data, without faults.
 """
 

@@ -1,38 +1,18 @@
-"""Ways for an HTTP API to fail, switched on and off while it runs: `python -m simulator.faults --help`."""
+"""Ways for an HTTP API to fail, switched on and off while it runs."""
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from enum import StrEnum
 
 import anyio
-import httpx
 from pydantic import BaseModel, Field
 from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-
-class Kind(StrEnum):
-    """The ways to fail. The first five are ways of any server; the others are up to the API that answers."""
-
-    STATUS = "status"  # 429, 500, 503, ...
-    SLOW = "slow"  # the right answer, `seconds` late
-    CUT_OFF = "cut_off"  # the connection is closed in mid-body
-    TRUNCATED = "truncated"  # half of the body, in a response that is complete for HTTP
-    NOT_JSON = "not_json"  # a page of HTML with status 200
-    ERROR_IN_200 = "error_in_200"
-    TOO_MANY_PAGES = "too_many_pages"
-    TOO_FEW_PAGES = "too_few_pages"
-    WRONG_TOTAL = "wrong_total"
-    NO_ROWS = "no_rows"
-    DUPLICATE_ROW = "duplicate_row"
-    MISSING_KEY = "missing_key"
-    UPDATED = "updated"  # no failure: there is newer data than before
+from simulator.switch import Kind
 
 
 class Fault(BaseModel, extra="forbid"):
@@ -118,37 +98,3 @@ def _half(send: Send, *, is_complete: bool) -> Send:
         await send({"type": "http.response.body", "body": body, "more_body": not is_complete})
 
     return send_half
-
-
-def main() -> None:
-    """Switch a fault of a running stand-in on, or all off, and say which are on."""
-    parser = argparse.ArgumentParser(
-        prog="python -m simulator.faults",
-        description="Let the stand-in of the third-party services fail. Without arguments: which faults are on.",
-    )
-    parser.add_argument("kind", nargs="?", choices=[*Kind, "off"], help="how to fail; off ends all faults")
-    parser.add_argument("path", nargs="?", default="/", help="what fails: /v1 (rates), /v2 (World Bank), or longer")
-    parser.add_argument("--times", type=int, help="so many requests; else until it is switched off")
-    parser.add_argument("--status", type=int, help="of the kind status, 503 unless it is given")
-    parser.add_argument("--seconds", type=float, help="that slow waits, or that a status asks the client to wait")
-    parser.add_argument("--url", default="http://127.0.0.1:8090", help="where it runs (%(default)s)")
-    given = vars(parser.parse_args())
-    url, kind = f"{given.pop('url')}/_faults", given["kind"]
-    fault = {name: value for name, value in given.items() if value is not None}
-    try:
-        with httpx.Client(trust_env=False) as client:
-            if kind is None:
-                answer = client.get(url)
-            else:
-                answer = client.delete(url) if kind == "off" else client.put(url, json=fault)
-            faults = answer.raise_for_status().json()
-    except httpx.HTTPStatusError as error:
-        sys.exit(f"That is no fault: {error.response.text}")
-    except httpx.TransportError as error:
-        sys.exit(f"No stand-in answers at {url}: {error}")
-    for one in faults or ["No fault is on."]:
-        print(one)  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

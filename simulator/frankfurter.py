@@ -21,7 +21,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from simulator import market
-from simulator.faults import Fault, Kind
+from simulator.faults import Fault
+from simulator.switch import Kind
 
 LOOK_BACK = timedelta(days=14)
 PUBLISHED_AT = timedelta(hours=15)

@@ -24,7 +24,8 @@ from xml.etree import ElementTree as ET
 from fastapi import APIRouter, Request, Response
 
 from simulator import market
-from simulator.faults import Fault, Kind
+from simulator.faults import Fault
+from simulator.switch import Kind
 
 Row = dict[str, Any]
 Record = TypeVar("Record")

@@ -229,7 +229,7 @@ class Stack:
 
     def fault(self, *arguments: str) -> str:
         """Switch a fault of the third-party services on or off."""
-        return self.run_in(THIRD_PARTY, "python", "-m", "simulator.faults", *arguments)
+        return self.run_in(THIRD_PARTY, "python", "-m", "simulator.switch", *arguments)
 
     def forget(self, *days: date) -> None:
         """Let the collector deliver, for each of these days, a file that it had forgotten, with one new event."""

@@ -458,7 +458,7 @@ def test_a_port_that_is_taken_is_refused(reader: httpx.Client) -> None:
 
 
 def switch(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "simulator.faults", *arguments]
+    command = [sys.executable, "-m", "simulator.switch", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
