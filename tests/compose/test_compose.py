@@ -343,7 +343,7 @@ def test_a_warehouse_that_is_down_is_named_and_the_retry_reads_it(
     said = airflow.log("load_window", run_id, "land_extracts")
     assert "The warehouse PostgreSQL upstream/upstream was not" in said
     assert "LIFTOFF_WAREHOUSE_URI" in said
-    stack.compose("start", "--wait", "upstream")
+    stack.compose("up", "--detach", "--no-deps", "--wait", "upstream")
     assert airflow.wait("load_window", run_id, seconds=400)["state"] == "success"
     assert airflow.tasks("load_window", run_id)["land_extracts"]["try_number"] == 2
     assert not stack.liftoff("status")["days not accepted"]

@@ -2,19 +2,23 @@
 
 import gzip
 import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import pytest
 
 from liftoff import flow
 from liftoff.plan import Window
-from simulator import market
-from simulator.api_server import serving
 from simulator.logs import write_day
 from simulator.product import Product
 from simulator.warehouse import write_days
@@ -24,6 +28,15 @@ from storage.warehouse import Release, Warehouse
 LAUNCH = date(2026, 1, 5)
 FIRST_AFTER_A_WEEK = "fct_payment"
 """Trials take a week: before, nobody has paid."""
+FIRST_YEAR = 2015
+"""A sixth of the years that the World Bank has: every installation fetches all of them."""
+SERVE = """
+import sys
+from simulator import api_server, market
+
+market.FIRST_YEAR = int(sys.argv.pop(1))
+api_server.main()
+"""
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
@@ -99,9 +112,27 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
     for number in range(13):
         write_day(product, day(number), folder / "events")
     write_days(product, [day(number) for number in range(13)], folder / "warehouse.duckdb")
-    with serving() as url, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(market, "FIRST_YEAR", 2015)  # a sixth of the years: every installation fetches all of them
+    with serving_since(FIRST_YEAR) as url:
         yield Source(product, folder / "events", folder / "warehouse.duckdb", url)
+
+
+@contextmanager
+def serving_since(year: int) -> Iterator[str]:
+    """The stand-in of the services, in a process of its own, with no older values than of that year."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    quiet = subprocess.DEVNULL
+    command = [sys.executable, "-c", SERVE, str(year), "--port", str(port)]
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet) as server:
+        try:
+            for _ in range(200):
+                with suppress(httpx.TransportError):
+                    httpx.get(f"http://127.0.0.1:{port}/_faults")
+                    break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 @pytest.fixture

@@ -1,17 +1,28 @@
 """What is published equals what can be known, for every day and every value."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from liftoff import looks
+from simulator import market
 from simulator.truth import knowable, write_truth
 from simulator.verdict import compare
 from storage.settings import load_settings
-from tests.e2e.conftest import Platform, Source, day
+from tests.e2e.conftest import FIRST_YEAR, Platform, Source, day
 
 LAST = 12
+
+
+@pytest.fixture(autouse=True)
+def _short_history(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The truth about the years that the stand-in of these tests serves."""
+    monkeypatch.setattr(market, "FIRST_YEAR", FIRST_YEAR)
+    market.indicator_values.cache_clear()
+    yield
+    market.indicator_values.cache_clear()
 
 
 def test_every_published_value_equals_what_can_be_known(platform: Platform, source: Source, tmp_path: Path) -> None:
