@@ -1,6 +1,6 @@
 """The gate's reports as pages for people: each a whole document, with no script and nothing to fetch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -29,14 +29,31 @@ Audit = Report | Unreadable
 
 
 def latest_page(lake_dir: Path) -> str:
-    """The page of the newest report, or one that says how to make the first."""
-    gate_ids = list(_reports(lake_dir))
-    page = page_of(lake_dir, gate_ids[0]) if gate_ids else None
+    """The page of the report to see first, or one that says how to make the first."""
+    gate_id = _first_to_see(_reports(lake_dir))
+    page = page_of(lake_dir, gate_id) if gate_id else None
     return page or render_notice(
         "Nothing was audited yet",
         "Trigger the DAG load_window with its form left empty: it loads every day from launch to yesterday. "
         "The gate audits them before anyone can read them, and what it finds will be shown here.",
     )
+
+
+def _first_to_see(reports: Mapping[str, Path]) -> str | None:
+    """The newest audit that blocked since the last build, unless it was made again since; else the newest one.
+
+    Sources land side by side: the one that was refused is often not the last one to be audited.
+    """
+    made_again: set[str] = set()
+    for gate_id, path in reports.items():
+        audit = _read(path)
+        if isinstance(audit, Report):
+            if not audit.passed and audit.subject not in made_again:
+                return gate_id
+            if not _is_landing(audit):
+                break
+            made_again.add(audit.subject)
+    return next(iter(reports), None)
 
 
 def page_of(lake_dir: Path, gate_id: str) -> str | None:

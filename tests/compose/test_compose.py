@@ -352,7 +352,7 @@ def test_a_warehouse_that_is_down_is_named_and_the_retry_reads_it(
 def test_the_ui_shows_how_everything_hangs_together(airflow: Airflow, ui: Ui) -> None:
     ids = {asset["name"]: asset["id"] for asset in airflow.get("assets")["assets"]}
     nodes = ui.open_graph(f"assets/{ids['raw_events']}")
-    for name in (*INGESTS, "raw_events", "raw_extracts", "raw_market_data", "build_marts", "marts"):
+    for name in (*INGESTS, "raw_events", "raw_extracts", "raw_market_data", "build_marts"):
         expect(nodes.filter(has_text=name)).to_be_visible()
     ui.picture("assets")
     nodes = ui.open_graph("dags/build_marts")

@@ -38,8 +38,9 @@ def report(*results: CheckResult, subject: str = "Landing of events 2026-01-09 t
     return Report(new_id(), subject, now(), 1.26, results)
 
 
-def keep(*results: CheckResult) -> Report:
-    kept = report(*results)
+def keep(*results: CheckResult, **subject: str) -> Report:
+    time.sleep(0.002)  # ids sort by the millisecond
+    kept = report(*results, **subject)
     records.keep_audit(load_settings(), kept)
     return kept
 
@@ -132,15 +133,29 @@ def test_a_kept_report_reads_back_as_it_was() -> None:
 
 
 def test_the_latest_page_is_the_newest_report_and_leads_to_the_others() -> None:
-    kept = []
-    for number in range(page.LISTED + 2):
-        kept.append(keep(replace(PASSED, message=f"rule {number}.")))
-        time.sleep(0.002)  # ids sort by the millisecond
+    kept = [keep(replace(PASSED, message=f"rule {number}.")) for number in range(page.LISTED + 2)]
     newest_first = [found.gate_id for found in reversed(kept)]
     lake_dir = load_settings().lake_dir
     assert f"rule {page.LISTED + 1}." in page.latest_page(lake_dir)
     assert Tags(page.latest_page(lake_dir)).links == newest_first[: page.LISTED]
     assert "rule 0." in (page.page_of(lake_dir, kept[0].gate_id) or ""), "older ones are kept, though not listed"
+
+
+def test_what_was_refused_is_seen_first_until_it_is_landed_again_or_a_build_went_by() -> None:
+    lake_dir = load_settings().lake_dir
+
+    def seen() -> str:
+        return page.latest_page(lake_dir)
+
+    refused = keep(FAILED, subject="Landing of events 2026-01-09")
+    beside = keep(replace(PASSED, table="payments"), subject="Landing of warehouse extracts 2026-01-09")
+    assert seen() == page.page_of(lake_dir, refused.gate_id)
+    keep(PASSED, subject="Landing of events 2026-01-09")
+    newest = keep(replace(PASSED, table="payments"), subject=beside.subject)
+    assert seen() == page.page_of(lake_dir, newest.gate_id)
+    keep(FAILED, subject="Landing of events 2026-01-10")
+    build = keep(replace(PASSED, table="fct_session"), subject="Build 20260110T020000000Z-0123abcd")
+    assert seen() == page.page_of(lake_dir, build.gate_id)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"gate_id": "x", "verdict": "fine"}', b"\xff\x00"])
