@@ -1,6 +1,7 @@
 """Every test has a data folder of its own, and nothing of the developer's environment."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,14 @@ import pytest
 from storage.settings import Settings
 
 Settings.model_config["env_file"] = None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_data_in_the_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What fixtures of a wider scope than one test write goes elsewhere too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIFTOFF_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture(autouse=True)
