@@ -18,6 +18,8 @@ summarised as (
         cast(min(event_at) as date) as session_date,
         min(event_at) as started_at,
         max(event_at) as ended_at,
+        min(event_at) filter (where event_name = 'app_start') as app_started_at,
+        min(event_at) filter (where event_name = 'app_ready') as app_ready_at,
 
         -- who: the last user named
         max_by(user_id, session_event_number) filter (where user_id is not null) as user_id,

@@ -45,6 +45,27 @@ converted as (
             payments.paid_date = rates.rate_date
             and payments.currency_code = rates.currency_code
 
+),
+
+-- Both hold from a moment until before the next one, so that no payment finds two of them.
+explained as (
+
+    select
+        converted.*,
+        subscription.plan_id,
+        account.country_code
+    from converted
+    left join {{ ref('fct_subscription_change') }} as subscription
+        on
+            converted.subscription_id = subscription.subscription_id
+            and converted.paid_at >= subscription.changed_at
+            and (converted.paid_at < subscription.next_changed_at or subscription.next_changed_at is null)
+    left join {{ ref('dim_user') }} as account
+        on
+            converted.user_id = account.user_id
+            and converted.paid_at >= account.valid_from
+            and (converted.paid_at < account.valid_to or account.is_current)
+
 )
 
 select
@@ -52,6 +73,10 @@ select
     payment_id,
     subscription_id,
     user_id,
+    plan_id,
+
+    -- where
+    country_code,
 
     -- what
     kind,
@@ -77,4 +102,4 @@ select
             else amount_usd
         end as decimal(18, 4)
     ) as revenue_usd
-from converted
+from explained

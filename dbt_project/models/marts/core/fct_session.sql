@@ -26,6 +26,9 @@ select
     started_at,
     ended_at,
     {{ seconds_between('started_at', 'ended_at') }} as duration_seconds,
+    case
+        when app_ready_at >= app_started_at then {{ seconds_between('app_started_at', 'app_ready_at') }}
+    end as time_to_ready_seconds,
 
     -- where and with what
     platform,

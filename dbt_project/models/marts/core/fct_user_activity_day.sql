@@ -18,6 +18,7 @@ events as (
         platform,
         country_code,
         app_version,
+        watched_seconds,
         -- The day's segment is that of its last qualifying event: of use, else of opening, else of any kind.
         case
             when event_name in ('app_ready', 'playback_start') then 1
@@ -54,6 +55,14 @@ user_days as (
         bool_or(qualification <= 2) as has_opened,
         bool_or(qualification = 1) as has_used,
         bool_or(event_name = 'sign_up') as has_signed_up,
+        count(*) filter (where event_name = 'app_crash') as crash_count,
+        count(*) filter (where event_name = 'playback_start') as playback_start_count,
+        -- decimals, because the sum of doubles depends on their order
+        cast(
+            coalesce(
+                sum(cast(watched_seconds as decimal(18, 6))) filter (where event_name = 'playback_heartbeat'), 0
+            ) as double
+        ) as watched_seconds,
         count(*) as event_count
     from ranked
     group by user_id, activity_date
@@ -75,5 +84,8 @@ select
     has_used,
     has_{{ var('active_definition') }} as is_active,
     has_signed_up,
+    crash_count,
+    playback_start_count,
+    watched_seconds,
     event_count
 from user_days

@@ -1,0 +1,89 @@
+-- Grain: one row per day and segment (revenue_date, segment_type, segment_value).
+{%- set segments = ['total', 'plan', 'country', 'region', 'income_group'] %}
+with
+
+settled as (
+
+    select
+        paid_date,
+        plan_id,
+        country_code,
+        user_id,
+        kind,
+        amount_usd,
+        revenue_usd
+    from {{ ref('fct_payment') }}
+    where is_settled
+
+),
+
+counted as (
+
+    select
+        paid_date,
+        segment_type,
+        segment_value,
+        sum(case when kind = 'charge' then amount_usd else 0 end) as charged_usd,
+        sum(case when kind = 'refund' then amount_usd else 0 end) as refunded_usd,
+        sum(revenue_usd) as revenue_usd,
+        -- Here, and not added up of parts: who changes the plan may pay in two of them on a day.
+        count(distinct case when kind = 'charge' then user_id end) as paying_users,
+        count(case when kind = 'charge' then 1 end) as charge_count,
+        count(case when kind = 'refund' then 1 end) as refund_count
+    from {{ by_segment('settled', segments) }} as by_segment
+    group by paid_date, segment_type, segment_value
+
+),
+
+days as (
+
+    select
+        date_day,
+        {{ is_among('date_day', 'gap_dates') }} as is_gap
+    from {{ ref('dim_date') }}
+
+),
+
+cells as (
+
+    select
+        days.date_day as revenue_date,
+        days.is_gap,
+        counted.segment_type,
+        counted.segment_value
+    from counted
+    inner join days on counted.paid_date = days.date_day
+    where not days.is_gap and counted.segment_type <> 'total'
+
+    union all
+
+    select
+        date_day as revenue_date,
+        is_gap,
+        'total' as segment_type,
+        'all' as segment_value
+    from days
+
+)
+
+select
+    -- keys
+    cells.revenue_date,
+    cells.segment_type,
+    cells.segment_value,
+
+    -- money
+    cast(case when not cells.is_gap then coalesce(counted.charged_usd, 0) end as decimal(18, 4)) as charged_usd,
+    cast(case when not cells.is_gap then coalesce(counted.refunded_usd, 0) end as decimal(18, 4)) as refunded_usd,
+    cast(case when not cells.is_gap then coalesce(counted.revenue_usd, 0) end as decimal(18, 4)) as revenue_usd,
+
+    -- how many
+    case when not cells.is_gap then coalesce(counted.paying_users, 0) end as paying_users,
+    case when not cells.is_gap then coalesce(counted.charge_count, 0) end as charge_count,
+    case when not cells.is_gap then coalesce(counted.refund_count, 0) end as refund_count
+from cells
+left join counted
+    on
+        cells.revenue_date = counted.paid_date
+        and cells.segment_type = counted.segment_type
+        and cells.segment_value = counted.segment_value
