@@ -1,21 +1,18 @@
 """The versions of dim_user, against a reference that goes through one account's changes in turn."""
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from liftoff.dbt import _invoke
-from storage.settings import Settings
+from tests.unit.compiled_models import Models, compile_models
 
 CHANGES = pa.schema(
     [
@@ -38,7 +35,6 @@ TRACKED = [
     "birth_year",
     "has_marketing_consent",
 ]
-STAGING = re.compile(r'"scratch"\."main"\."stg_warehouse__account_change"')
 LAUNCH = datetime.fromisoformat("2026-01-05")
 
 Change = dict[str, Any]
@@ -46,23 +42,17 @@ Version = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def dim_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[list[Change]], list[Version]]]:
+def dim_user(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[Change]], list[Version]]:
     """The model: what it makes of some changes, in the order of users and versions."""
-    folder = tmp_path_factory.mktemp("scd2")
-    command, settings = ["compile", "--select", "dim_user"], Settings(data_dir=folder / "data")
-    _invoke(command, settings, folder / "liftoff.duckdb", folder / "scratch.duckdb", {}, lambda _: None)
-    (path,) = folder.rglob("compiled/**/dim_user.sql")
-    sql, replaced = STAGING.subn("changes", path.read_text())
-    assert replaced == 1, "dim_user no longer reads stg_warehouse__account_change alone: adapt this test"
-    with duckdb.connect() as connection:
+    models = Models(compile_models(["dim_user"], tmp_path_factory.mktemp("scd2")))
 
-        def versions_of(changes: list[Change]) -> list[Version]:
-            connection.register("changes", pa.Table.from_pylist(changes, CHANGES))
-            found = connection.execute(f"from ({sql}) order by user_id, version_number")
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    def versions_of(changes: list[Change]) -> list[Version]:
+        models.put("stg_warehouse__account_change", changes, CHANGES)
+        found = models.connection.execute(f"from ({models.sql['dim_user']}) order by user_id, version_number")
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
-        yield versions_of
+    return versions_of
 
 
 def md5(text: str) -> str:
