@@ -30,17 +30,17 @@ def timed(name, step, *arguments):
 
 stages = {}
 def imports():
-    from liftoff import flow
-    return flow
-flow = timed("import", imports)
+    from liftoff import building, intake
+    return building, intake
+building, intake = timed("import", imports)
 from liftoff.plan import Window
 window = Window(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2]))
-for land in (flow.land_events, flow.land_extracts, flow.land_market_data):
+for land in (intake.land_events, intake.land_extracts, intake.land_market_data):
     timed(land.__name__.replace("_", " "), land, window)
-candidate = timed("prepare", flow.prepare)
-timed("transform", flow.transform, candidate)
-timed("audit", flow.audit, candidate)
-timed("publish", flow.publish, candidate)
+candidate = timed("prepare", building.prepare)
+timed("transform", building.transform, candidate)
+timed("audit", building.audit, candidate)
+timed("publish", building.publish, candidate)
 print(json.dumps(stages))
 """
 FIRST, LAST = "2026-01-05", "2026-03-05"

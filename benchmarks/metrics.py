@@ -31,11 +31,13 @@ LAST = LAUNCH + timedelta(days=DAYS - 1)
 WINDOWS = (7, 28, 365)
 MODELS = ("mart_retention_cohort", "mart_active_users_rolling")
 
+# Measured in the demo: 1.01 million events of 37,000 user-days.
+EVENTS_A_DAY = 27
 # 40% of the people come in the first week, the others evenly; the chance of coming back decays as in the demo.
 PEOPLE = """
 create table dim_user as
 select
-    'u' || n as user_id, 1 as version_number, true as is_current,
+    'u_' || substr(md5(n::varchar), 1, 16) as user_id, 1 as version_number, true as is_current,
     date '{launch}' + cast(if(n % 10 < 4, n % 7, n % {days}) as integer) as created_date
 from range({users}) as people(n);
 
@@ -55,7 +57,7 @@ or hash(user_id, activity_date) % 1000 < 1000 * (0.3 + 0.5 * pow(activity_date -
 
 create table events as
 select user_id, activity_date + to_seconds(cast(hash(user_id, n) % 86400 as bigint)) as event_at
-from fct_user_activity_day cross join range(3) as visits(n);
+from fct_user_activity_day cross join range({events_a_day}) as visits(n);
 
 create table dim_country as
 select unnest(['US', 'BR', 'DE', 'IN', 'NA', 'JP']) as country_code, 'somewhere' as region_name, 'some' as income_group;
@@ -103,7 +105,7 @@ def prepare(database: Path, users: int) -> dict[str, str]:
     """Make the tables, and compile the models."""
     sql = compile_models(["dim_date", *MODELS], database.parent)
     with duckdb.connect(str(database)) as connection:
-        connection.execute(PEOPLE.format(launch=LAUNCH, last=LAST, days=DAYS, users=users))
+        connection.execute(PEOPLE.format(launch=LAUNCH, last=LAST, days=DAYS, users=users, events_a_day=EVENTS_A_DAY))
         models = Models(sql, connection)
         models.set_dates(LAST)
         models.build("dim_date")
@@ -178,23 +180,24 @@ def main(
             console.log(name)
             figures[name] = measure(database, name, sql)
         rows = check(database)
-    ratios = {name: figures[name]["cpu"] / figures[_ours(name)]["cpu"] for name in figures if "tutorial" in name}
+    ratios = {
+        ours: sum(figures[name]["cpu"] for name in figures if name.startswith(f"{metric}, tutorial")) / run["cpu"]
+        for ours, run in figures.items()
+        for metric, _, way in [ours.partition(", ")]
+        if way.startswith("ours")
+    }
     if as_json:
         print(json.dumps({"rows": rows, "ways": figures, "ratios": ratios}, indent=1))
         return
     console = Console()
     title = f"{rows['dim_user']:,} people, {rows['fct_user_activity_day']:,} user-days, {rows['events']:,} events"
     table = Table("way", title=title)
-    for heading in ("CPU s", "elapsed s", "peak MB", "tutorial / ours"):
+    for heading in ("CPU s", "elapsed s", "peak MB", "all tutorial / ours"):
         table.add_column(heading, justify="right")
     for name, run in figures.items():
         ratio = f"{ratios[name]:.1f}" if name in ratios else ""
         table.add_row(name, f"{run['cpu']:.1f}", f"{run['wall']:.1f}", f"{run['peak_mb']:,.0f}", ratio)
     console.print(table)
-
-
-def _ours(name: str) -> str:
-    return "retention, ours" if name.startswith("retention") else f"{name.partition(',')[0]}, ours, 6 segments"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@
         'region': 'country.region_name',
         'income_group': 'country.income_group',
         'app_version': 'counted.app_version',
-        'release': "concat(counted.platform, ' ', counted.app_version)",
+        'release': "counted.platform || ' ' || counted.app_version",
         'plan': 'counted.plan_id',
         'first_day': 'counted.first_day',
     } -%}

@@ -1,4 +1,4 @@
--- Watch time of users, shared out to their devices, and sessions of devices, shared out to their users: as many as before.
+-- Watch time of users, shared out to their devices, and sessions of devices, shared out to their users.
 with
 
 users as (
@@ -40,9 +40,13 @@ before as (
 
     select
         'session_count' as metric,
-        sum(session_count) as counted_once
-    from {{ ref('dim_device') }}
-    where device_id in (select device_id from {{ ref('bridge_user_device') }})
+        sum(devices.session_count) as counted_once
+    from {{ ref('dim_device') }} as devices
+    where exists (
+        select 1
+        from {{ ref('bridge_user_device') }} as bridge
+        where devices.device_id = bridge.device_id
+    )
 
 )
 

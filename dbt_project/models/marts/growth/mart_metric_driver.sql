@@ -80,56 +80,55 @@ compared as (
         calendar.launch_day_number >= 7
         and not {{ is_among('calendar.date_day', 'gap_dates') }}
         and not {{ is_among(add_days('calendar.date_day', -7), 'gap_dates') }} as is_comparable,
-        sum(weeks.attempted_users) as attempted_users,
-        sum(weeks.successful_users) as successful_users,
-        sum(weeks.previous_attempted_users) as previous_attempted_users,
-        sum(weeks.previous_successful_users) as previous_successful_users
+        cast(sum(weeks.attempted_users) as bigint) as attempted_users,
+        cast(sum(weeks.successful_users) as bigint) as successful_users,
+        cast(sum(weeks.previous_attempted_users) as bigint) as previous_attempted_users,
+        cast(sum(weeks.previous_successful_users) as bigint) as previous_successful_users
     from weeks
     inner join {{ ref('dim_date') }} as calendar on weeks.activity_date = calendar.date_day
     group by calendar.date_day, calendar.launch_day_number, weeks.segment_type, weeks.segment_value
 
 ),
 
-everybody as (
-
-    select
-        activity_date,
-        previous_successful_users / nullif(previous_attempted_users, 0) as previous_success_rate
-    from compared
-    where segment_type = 'total'
-
-),
-
 -- What was not there a week before, such as a new release, is held against everybody of that day: else all that it
 -- does well or badly would count as volume.
-rated as (
+based as (
 
     select
         compared.*,
-        compared.successful_users / nullif(compared.attempted_users, 0) as success_rate,
-        coalesce(
-            compared.previous_successful_users / nullif(compared.previous_attempted_users, 0),
-            everybody.previous_success_rate,
-            compared.successful_users / nullif(compared.attempted_users, 0)
-        ) as previous_success_rate
+        case
+            when compared.previous_attempted_users > 0 then compared.previous_attempted_users
+            else everybody.previous_attempted_users
+        end as base_attempted_users,
+        case
+            when compared.previous_attempted_users > 0 then compared.previous_successful_users
+            else everybody.previous_successful_users
+        end as base_successful_users
     from compared
-    inner join everybody on compared.activity_date = everybody.activity_date
+    inner join compared as everybody
+        on
+            compared.activity_date = everybody.activity_date
+            and everybody.segment_type = 'total'
 
 ),
 
+-- Whole numbers up to the one division, so that equal effects are equal and their ranks do not hang on rounding.
 effects as (
 
     select
         *,
-        case
-            when is_comparable
-                then (attempted_users - previous_attempted_users) * coalesce(previous_success_rate, 0)
-        end as volume_effect,
-        case
-            when is_comparable
-                then attempted_users * coalesce(success_rate - previous_success_rate, 0)
-        end as rate_effect
-    from rated
+        successful_users / nullif(attempted_users, 0) as success_rate,
+        base_successful_users / nullif(base_attempted_users, 0) as base_success_rate,
+        coalesce(
+            (attempted_users - previous_attempted_users) * base_successful_users / nullif(base_attempted_users, 0),
+            successful_users
+        ) as volume,
+        coalesce(
+            (successful_users * base_attempted_users - attempted_users * base_successful_users)
+            / nullif(base_attempted_users, 0),
+            0
+        ) as rate
+    from based
 
 )
 
@@ -140,23 +139,23 @@ select
     segment_value,
 
     -- that day
-    case when is_known then cast(attempted_users as bigint) end as attempted_users,
-    case when is_known then cast(successful_users as bigint) end as successful_users,
+    case when is_known then attempted_users end as attempted_users,
+    case when is_known then successful_users end as successful_users,
     case when is_known then success_rate end as success_rate,
 
     -- a week before
-    case when is_comparable then cast(previous_attempted_users as bigint) end as previous_attempted_users,
-    case when is_comparable then cast(previous_successful_users as bigint) end as previous_successful_users,
-    case when is_comparable then previous_success_rate end as previous_success_rate,
+    case when is_comparable then previous_attempted_users end as previous_attempted_users,
+    case when is_comparable then previous_successful_users end as previous_successful_users,
+    case when is_comparable then base_success_rate end as previous_success_rate,
 
     -- the change, and what it is made of
     case
         when is_comparable then cast(successful_users - previous_successful_users as bigint)
     end as change_users,
-    volume_effect,
-    rate_effect,
+    case when is_comparable then volume end as volume_effect,
+    case when is_comparable then rate end as rate_effect,
     case
         when is_comparable
-            then row_number() over (partition by activity_date, segment_type order by rate_effect, segment_value)
+            then row_number() over (partition by activity_date, segment_type order by rate, segment_value)
     end as rate_effect_rank
 from effects

@@ -13,19 +13,23 @@ users as (
 
 ),
 
-active_days as (
+-- One integer a user, with a bit for each of 63 days (9 weeks from day 0) on which they were active: of 23 million
+-- user-days that takes a sixth of the CPU seconds of counting distinct users for each period. Never a sum: the bit of a
+-- day that came twice would carry into the next day.
+histories as (
 
     select
         users.user_id,
         users.day_0,
         users.week_0,
-        {{ days_between('users.day_0', 'activity.activity_date') }} as age_days
+        bit_or({{ one_bit(days_between('users.day_0', 'activity.activity_date')) }}) as active_days
     from {{ ref('fct_user_activity_day') }} as activity
     inner join users on activity.user_id = users.user_id
     where
         activity.is_active
-        and activity.activity_date >= users.day_0
         and activity.activity_date <= {{ last_date() }}
+        and {{ days_between('users.day_0', 'activity.activity_date') }} between 0 and 62
+    group by users.user_id, users.day_0, users.week_0
 
 ),
 
@@ -53,21 +57,25 @@ retained as (
 
     select
         'day' as cohort_grain,
-        day_0 as cohort_date,
-        age_days as period_number,
-        count(distinct user_id) as retained_users
-    from active_days
-    group by day_0, age_days
+        histories.day_0 as cohort_date,
+        periods.n as period_number,
+        count(*) as retained_users
+    from histories
+    cross join {{ integers(0, 28) }} as periods
+    where {{ bits_from('histories.active_days', 'periods.n', 1) }} <> 0
+    group by histories.day_0, periods.n
 
     union all
 
     select
         'week' as cohort_grain,
-        week_0 as cohort_date,
-        cast(floor(age_days / 7) as bigint) as period_number,
-        count(distinct user_id) as retained_users
-    from active_days
-    group by week_0, cast(floor(age_days / 7) as bigint)
+        histories.week_0 as cohort_date,
+        periods.n as period_number,
+        count(*) as retained_users
+    from histories
+    cross join {{ integers(0, 8) }} as periods
+    where {{ bits_from('histories.active_days', '7 * periods.n', 7) }} <> 0
+    group by histories.week_0, periods.n
 
 ),
 

@@ -120,11 +120,11 @@ rated as (
 
     select
         *,
-        retained_users / users as retention_rate,
+        retained_users / nullif(users, 0) as retention_rate,
         {{ wilson_low('retained_users', 'users') }} as retention_low,
         {{ wilson_high('retained_users', 'users') }} as retention_high,
         sum(retained_users) over (partition by driver, day_number)
-        / sum(users) over (partition by driver, day_number) as overall_retention_rate
+        / nullif(sum(users) over (partition by driver, day_number), 0) as overall_retention_rate
     from segmented
 
 )
