@@ -30,7 +30,7 @@ airflow: setup ## The platform without containers: Airflow's UI on this machine,
 	@$(BIN)/python -m liftoff.standalone
 
 test: setup ## All tests, side by side on all cores
-	@$(BIN)/pytest -n logical --dist loadfile
+	@$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
 
 compose: setup ## The containers end to end, from nothing to nothing (needs Docker and a Chromium: .ci/engine)
 	@$(BIN)/pytest tests/compose

@@ -45,6 +45,6 @@ echo "Setting up .venv with $("$python" --version) (once, and when the lock file
 [ -x .bootstrap/uv/bin/uv ] || install_uv
 uv=.bootstrap/uv/bin/uv
 $uv venv --quiet --clear --python "$python" .venv
-$uv pip sync --quiet --require-hashes --python .venv/bin/python "$lock"
+$uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python "$lock"
 $uv pip install --quiet --no-deps --no-build-isolation --python .venv/bin/python --editable .
 echo "$digest" >"$stamp"

@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from liftoff import flow
+from liftoff import intake
 from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, one_day_each_night, run_step, window_of, window_params
 
 
@@ -34,7 +34,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, RAW_EVENTS, Tag, one_day_each_night,
 def ingest_events() -> None:
     @task(outlets=[RAW_EVENTS])
     def land(**context: Any) -> None:
-        run_step(flow.land_events, window_of(context))
+        run_step(intake.land_events, window_of(context))
 
     land()
 

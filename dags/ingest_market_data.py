@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from liftoff import flow
+from liftoff import intake
 from liftoff.dag_parts import DEFAULT_ARGS, RAW_MARKET_DATA, Tag, one_day_each_night, run_step, window_of, window_params
 
 
@@ -36,7 +36,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, RAW_MARKET_DATA, Tag, one_day_each_n
 def ingest_market_data() -> None:
     @task(outlets=[RAW_MARKET_DATA])
     def land(**context: Any) -> None:
-        run_step(flow.land_market_data, window_of(context))
+        run_step(intake.land_market_data, window_of(context))
 
     land()
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from liftoff import flow
+from liftoff import intake
 from liftoff.dag_parts import DEFAULT_ARGS, RAW_EXTRACTS, Tag, one_day_each_night, run_step, window_of, window_params
 
 
@@ -36,7 +36,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, RAW_EXTRACTS, Tag, one_day_each_nigh
 def ingest_warehouse() -> None:
     @task(outlets=[RAW_EXTRACTS])
     def land(**context: Any) -> None:
-        run_step(flow.land_extracts, window_of(context))
+        run_step(intake.land_extracts, window_of(context))
 
     land()
 

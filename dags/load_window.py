@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from liftoff import flow
+from liftoff import intake
 from liftoff.dag_parts import DEFAULT_ARGS, Tag, allow_gap_param, build, run_step, window_or_everything, window_params
 
 
@@ -33,15 +33,15 @@ from liftoff.dag_parts import DEFAULT_ARGS, Tag, allow_gap_param, build, run_ste
 def load_window() -> None:
     @task(doc_md="Reads, audits and lands the logs of each day of the window.")
     def land_events(**context: Any) -> None:
-        run_step(flow.land_events, window_or_everything(context))
+        run_step(intake.land_events, window_or_everything(context))
 
     @task(doc_md="The same for the upstream warehouse: each day's changes, and its lists as they are now.")
     def land_extracts(**context: Any) -> None:
-        run_step(flow.land_extracts, window_or_everything(context))
+        run_step(intake.land_extracts, window_or_everything(context))
 
     @task(doc_md="The same for third-party services, up to the window's last day.")
     def land_market_data(**context: Any) -> None:
-        run_step(flow.land_market_data, window_or_everything(context))
+        run_step(intake.land_market_data, window_or_everything(context))
 
     first, _ = build()
     [land_events(), land_extracts(), land_market_data()] >> first

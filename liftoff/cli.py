@@ -38,6 +38,8 @@ app = typer.Typer(
 )
 quarantine = typer.Typer(no_args_is_help=True, help="Look at the records that ingestion refused.")
 app.add_typer(quarantine, name="quarantine")
+metrics = typer.Typer(no_args_is_help=True, help="Ask for metrics by name, grouped by any of their dimensions.")
+app.add_typer(metrics, name="metrics")
 
 console = Console(highlight=False)
 problems = Console(stderr=True, highlight=False)
@@ -146,6 +148,70 @@ def query(
         _print_json(rows)
     else:
         _print_table(rows)
+
+
+@metrics.command("list")
+def list_metrics(as_json: AsJson = False) -> None:
+    """The metrics that the current release defines, and by what each can be grouped and filtered."""
+    from liftoff.metrics import SemanticLayer
+
+    found = SemanticLayer(warehouse_of(load_settings()).current()).metrics()
+    if as_json:
+        _print_json(found)
+        return
+    for group_by in dict.fromkeys(tuple(metric["group_by"]) for metric in found):
+        console.print(f"[bold]By {', '.join(group_by)}[/]")
+        alike = [metric for metric in found if tuple(metric["group_by"]) == group_by]
+        _print_table([{"metric": metric["name"], "": metric["label"]} for metric in alike])
+        console.print()
+
+
+@metrics.command("query")
+def query_metrics(  # noqa: PLR0913, PLR0917 - they are options of MetricFlow's own command
+    names: Annotated[str, typer.Option("--metrics", metavar="NAME,...", help="Which ones.")],
+    group_by: Annotated[str, typer.Option(metavar="NAME,...", help="For example metric_time,user_day__platform.")] = "",
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="SQL", help="Such as \"{{ Dimension('user_day__platform') }} = 'tv'\".")
+    ] = None,
+    start: Day = None,
+    end: Day = None,
+    order: Annotated[str, typer.Option(metavar="NAME,...", help="Of the above; -NAME for the largest first.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead of asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the current release for metrics. It is opened read-only, and by its own definitions of them."""
+    from liftoff.metrics import Question, SemanticLayer
+
+    if start and end:
+        Window(start.date(), end.date())
+    question = Question(
+        _names(names), _names(group_by), where or (), start and start.date(), end and end.date(), _names(order), limit
+    )
+    settings = load_settings()
+    release = warehouse_of(settings).current()
+    layer = SemanticLayer(release)
+    if explain:
+        print(layer.sql(question))  # noqa: T201 - to be copied: rich would wrap it
+        return
+    with connect(settings, release.database, read_only=True) as connection:
+        rows = layer.ask(connection, question)
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
+    if gaps := release.manifest.gap_dates:
+        problems.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
+
+
+@app.command()
+def docs() -> None:
+    """Write the documentation of models, columns and metrics, with their lineage, as one page."""
+    from liftoff.dbt import write_docs
+
+    settings = load_settings()
+    page = write_docs(settings, warehouse_of(settings).current())
+    console.print(f"Open {_short(page)} in a browser.")
 
 
 @app.command()
@@ -351,6 +417,10 @@ def _print_table(rows: Sequence[dict[str, Any]], *, title: str | None = None) ->
         console.print()
         for name, value in row.items():
             console.print(f"{name:<{width}} ", _cell(value))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _without_empty_columns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

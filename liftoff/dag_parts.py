@@ -8,8 +8,10 @@ from typing import Any, ParamSpec, TypeVar
 from airflow.sdk import Asset, CronPartitionTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from liftoff import flow
+from liftoff import building
+from liftoff.flow import POOL
 from liftoff.plan import NothingLanded, NotLoadedYet, Window
+from liftoff.progress import log
 from storage.days import yesterday
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.settings import load_settings
@@ -27,7 +29,7 @@ MARTS = Asset("marts", uri="liftoff://warehouse/current", group="marts")
 # someone is told. What the gate refused is not retried at all: the same data would be refused again.
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "data-platform",
-    "pool": flow.POOL,
+    "pool": POOL,
     "retries": 3,
     "retry_delay": timedelta(minutes=2),
     "retry_exponential_backoff": 2.0,
@@ -88,17 +90,17 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return step(*args, **kwargs)
     except NothingLanded as error:
-        flow.log.warning("%s", error)
+        log.warning("%s", error)
         raise AirflowSkipException(str(error)) from None
     except (Blocked, Overtaken, WrongUsage) as error:
-        flow.log.error("%s", error, extra={"error": error})
+        log.error("%s", error, extra={"error": error})
         raise AirflowFailException(str(error).splitlines()[0]) from None  # the log has the rest already
     except OSError as error:
         mended = LiftoffError(f"{error}. Nothing half-done is visible: mend it, then run the same again.")
-        flow.log.error("%s", mended, extra={"error": mended})
+        log.error("%s", mended, extra={"error": mended})
         raise mended from error
     except LiftoffError as error:
-        flow.log.error("%s", error, extra={"error": error})
+        log.error("%s", error, extra={"error": error})
         raise
 
 
@@ -114,21 +116,21 @@ def prepare(*, skip_until_loaded: bool, **context: Any) -> str:
 @task(doc_md="Runs the dbt models, with their tests, on the candidate.")
 def transform(candidate_id: str) -> str:
     """Second task of a build."""
-    run_step(flow.transform, candidate_id)
+    run_step(building.transform, candidate_id)
     return candidate_id
 
 
 @task(doc_md="Checks the candidate's marts against their contracts. What was not evaluated did not pass.")
 def audit(candidate_id: str) -> str:
     """Third task of a build."""
-    run_step(flow.audit, candidate_id)
+    run_step(building.audit, candidate_id)
     return candidate_id
 
 
 @task(outlets=[MARTS], doc_md="Makes the candidate the release that readers see, in one step.")
 def publish(candidate_id: str) -> str:
     """Last task of a build."""
-    return run_step(flow.publish, candidate_id)
+    return run_step(building.publish, candidate_id)
 
 
 def build(*, skip_until_loaded: bool = False) -> tuple[Any, Any]:
@@ -143,10 +145,10 @@ def build(*, skip_until_loaded: bool = False) -> tuple[Any, Any]:
 
 def _prepare(*, allow_gap: bool, skip_until_loaded: bool) -> str | None:
     try:
-        return flow.prepare(allow_gap=allow_gap)
+        return building.prepare(allow_gap=allow_gap)
     except NotLoadedYet as error:
         if skip_until_loaded:
-            flow.log.warning("%s", error)
+            log.warning("%s", error)
             raise AirflowSkipException(str(error)) from None
         raise
 

@@ -20,7 +20,7 @@ from storage.lake import Lake, LandingInterrupted
 from storage.settings import Settings, load_settings
 from storage.warehouse import NoRelease, Warehouse
 
-PACKAGES = ("apache-airflow", "dbt-core", "dbt-duckdb", "duckdb", "soda-core")
+PACKAGES = ("apache-airflow", "dbt-core", "dbt-duckdb", "duckdb", "metricflow", "soda-core")
 PATIENCE_SECONDS = 3
 DISK_WANTED_GB = 2  # the demo takes about 0.5 GB, five releases of it included
 

@@ -1,4 +1,4 @@
-"""Looks at what runs left behind, as rows: what landed, what was refused, what was built."""
+"""Looks at what runs left behind: what landed, what was refused, what was built, what readers see."""
 
 from datetime import date
 from typing import Any
@@ -8,6 +8,7 @@ import duckdb
 from storage import meta
 from storage.engine import connect
 from storage.settings import Settings
+from storage.warehouse import NoRelease, Warehouse
 
 Rows = list[dict[str, Any]]
 
@@ -86,3 +87,13 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, A
     result = connection.execute(sql, parameters or {})
     columns = [column[0] for column in result.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+
+def what_readers_see(settings: Settings) -> str:
+    """The current release, in a sentence."""
+    warehouse = Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
+    try:
+        release = warehouse.current()
+    except NoRelease:
+        return "Readers see nothing yet: no release was published."
+    return f"Readers still see release {release.id}, which ends on {release.manifest.last_date}."

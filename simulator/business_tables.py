@@ -25,7 +25,9 @@ from simulator.business import (
     user_ids,
     users_of,
 )
-from simulator.plan import NEVER, TITLES
+from simulator.catalogue import EXPERIMENT_GOALS, EXPERIMENT_NAMES, GENRES, TITLE_KINDS, TITLE_WORDS, titles
+from simulator.people import people
+from simulator.plan import NEVER
 from simulator.product import COUNTRIES, DAY, EXPERIMENTS, PLATFORMS, VARIANTS, Ids, Ints, Product, Records, cohort
 
 ARROW_TYPES: Mapping[str, pa.DataType] = {
@@ -52,17 +54,6 @@ LAST_NAMES = {
     "Nguyễn": "nguyen", "Lovelace": "lovelace", "van der Berg": "vanderberg", "Núñez": "nunez", "Kaya": "kaya",
 }  # fmt: skip
 DOMAINS = ("com", "org", "net")
-BORN_FROM, BORN_UNTIL = np.datetime64("1940-01-01"), np.datetime64("2010-12-31")
-
-EXPERIMENT_NAMES = ("Rows of the home page by taste", "The next episode starts by itself")
-EXPERIMENT_GOALS = ("retention_day_7", "watch_hours")
-TITLE_KINDS = ("film", "series", "documentary")
-GENRES = ("drama", "comedy", "thriller", "family", "science fiction", "romance", "nature", "history")
-TITLE_WORDS = (
-    ("Silent", "Last", "Golden", "Hidden", "Distant", "Crooked", "Second", "Northern", "Burning", "Paper"),
-    ("Harbour", "Winter", "Orchard", "Signal", "Garden", "Crossing", "Letter", "Mountain", "Tide", "Summer"),
-    ("of Glass", "in the Rain", "Without Maps", "at Dawn"),
-)
 
 Columns = dict[str, pa.Array | np.ndarray | list[object]]
 
@@ -90,10 +81,8 @@ def read_table(product: Product, table: str, day: int) -> pa.Table:
 def _account_changes(product: Product, day: int) -> Columns:
     changes = account_changes_on(product, day)
     users = _users_of(product, changes)
-    # Four independent numbers about each person, from one.
-    person = product.ids("person", (users["cohort"].astype(np.int64) << 32) + users["index"])
-    first, last, born, gaps = (person >> np.arange(0, 64, 16, dtype=np.uint64)[:, None]) & np.uint64(0xFFFF)
-    birth_date = BORN_FROM + born.astype(np.int64) % (BORN_UNTIL - BORN_FROM).astype(int)
+    persons = people(product, users)
+    first, last = persons["first_name"], persons["last_name"]
     return {
         "change_id": _change_ids(day, len(changes)),
         "changed_at": _timestamps(product, changes["moment"]),
@@ -101,22 +90,21 @@ def _account_changes(product: Product, day: int) -> Columns:
         "user_id": _text_ids("u_", user_ids(product, changes)),
         "created_at": _timestamps(product, changes["created"]),
         "email": _join(
-            *(_pick(tuple(FIRST_NAMES.values()), first % 16), ".", _pick(tuple(LAST_NAMES.values()), last % 16)),
+            *(_pick(tuple(FIRST_NAMES.values()), first), ".", _pick(tuple(LAST_NAMES.values()), last)),
             *(".", _number(users["cohort"].astype(np.int64) * 10**7 + users["index"])),
             *("@example.", _pick(DOMAINS, changes["email"])),
         ),
         "full_name": pc.if_else(
-            pa.array(gaps % 10 > 0),
-            _join(_pick(tuple(FIRST_NAMES), first % 16), " ", _pick(tuple(LAST_NAMES), last % 16)),
+            pa.array(persons["has_name"]),
+            _join(_pick(tuple(FIRST_NAMES), first), " ", _pick(tuple(LAST_NAMES), last)),
             None,
         ),
-        "birth_date": pa.array(birth_date, mask=gaps % 7 == 0),
+        "birth_date": pa.array(persons["birth_date"]),
         "country_code": _pick(
-            tuple(COUNTRIES),
-            (users["country"] + changes["has_moved"] * (1 + gaps % 11)).astype(np.int64) % len(COUNTRIES),
+            tuple(COUNTRIES), np.where(changes["has_moved"], persons["second_country"], users["country"])
         ),
         "acquisition_platform": _pick(tuple(PLATFORMS), users["platform"][:, 0]),
-        "has_marketing_consent": (gaps % 2 == 0) != changes["has_reconsidered"],
+        "has_marketing_consent": persons["has_consented"] != changes["has_reconsidered"],
     }
 
 
@@ -207,21 +195,15 @@ def _plans(product: Product, day: int) -> Columns:  # noqa: ARG001
 
 
 def _titles(product: Product, day: int) -> Columns:  # noqa: ARG001
-    rng = product.rng("title", 0)
-    number = rng.permutation(TITLES)
-    first, second, third = TITLE_WORDS
-    kind = rng.choice(3, TITLES, p=[0.5, 0.35, 0.15])
-    minutes = np.where(kind == 0, rng.integers(80, 170, TITLES), rng.integers(45, 100, TITLES))
+    rows = titles(product)
+    first, second, third = (_pick(words, which) for words, which in zip(TITLE_WORDS, rows["words"].T, strict=True))
     return {
-        "title_id": _join("title_", _number(np.arange(TITLES))),
-        "title_name": _join(
-            *("The ", _pick(first, number % 10), " ", _pick(second, number // 10 % 10)),
-            *(" ", _pick(third, number // 100)),
-        ),
-        "kind": _pick(TITLE_KINDS, kind),
-        "genre": _pick(GENRES, rng.integers(len(GENRES), size=TITLES)),
-        "release_year": product.launch_date.year - rng.geometric(0.08, TITLES),
-        "runtime_seconds": pa.array(60 * minutes, mask=kind == 1),  # a series has episodes of many lengths
+        "title_id": _join("title_", _number(np.arange(len(rows)))),
+        "title_name": _join("The ", first, " ", second, " ", third),
+        "kind": _pick(TITLE_KINDS, rows["kind"]),
+        "genre": _pick(GENRES, rows["genre"]),
+        "release_year": rows["release_year"],
+        "runtime_seconds": pa.array(60 * rows["minutes"].astype(np.int64), mask=rows["minutes"] == 0),
     }
 
 

@@ -131,7 +131,7 @@ def _lines(product: Product, planned: int, day: int) -> Records:
     lines["session_id"] = plan.session_ids[session]
     lines["device_id"] = plan.device_ids[session]
     lines["user_id"] = plan.user_ids[session, np.maximum(events["user"], 1) - 1]
-    lines["playback_id"] = product.ids("playback", lines["session_id"] + events["play"].astype(np.uint64))
+    lines["playback_id"] = plan.playback_ids[event]
     second = np.isin(events["kind"], (Event.APP_READY, Event.PLAYBACK_START)) & (sessions["release"] >= VERSION_2_SINCE)
     lines["version"] = 1 + second
     lines["occurred"] = events["occurred"] + sessions["skew"]

@@ -14,7 +14,7 @@ def market_truth() -> dict[str, pd.DataFrame]:
     Returns:
         countries: country_code (two letters), country_iso3, country_name, is_aggregate, region_name, income_group,
             lending_type, capital_city, longitude, latitude; aggregates have neither group nor place.
-        country_indicators: country_code, indicator_id, year, value; only where there is a value.
+        country_indicators: as fct_country_indicator_year; only where there is a value.
     """
     return {"countries": _countries(), "country_indicators": _country_indicators()}
 
@@ -43,16 +43,19 @@ def _countries() -> pd.DataFrame:
 
 
 def _country_indicators() -> pd.DataFrame:
-    found = [
-        pd.DataFrame(
-            {
-                "country_code": [value.iso2 for value in values],
-                "indicator_id": indicator,
-                "year": [value.year for value in values],
-                "value": np.array([value.value for value in values], dtype=np.float64),
-            }
-        ).dropna()
-        for indicator in market.INDICATORS
-        for values in [market.indicator_values(indicator)]
-    ]
-    return pd.concat(found, ignore_index=True)
+    return pd.concat([_indicator(indicator) for indicator in market.INDICATORS], ignore_index=True)
+
+
+def _indicator(indicator: str) -> pd.DataFrame:
+    found = market.indicator_values(indicator)
+    economy, year = np.nonzero(~np.isnan(found.values))
+    return pd.DataFrame(
+        {
+            "country_code": np.array([iso2 for _, iso2, _ in found.economies])[economy],
+            "indicator_id": indicator,
+            "year": np.array(found.years)[year],
+            "indicator_name": market.INDICATORS[indicator].name,
+            "value": found.values[economy, year],
+            "is_aggregate": economy < len(market.AGGREGATES),  # those come first
+        }
+    )

@@ -125,6 +125,12 @@ class DayPlan:
         """One per event: the first half of its id, unique by itself."""
         return self.product.ids("event", self._key(np.arange(len(self.events))))
 
+    @cached_property
+    def playback_ids(self) -> Ids:
+        """One per event: the playback that it belongs to, if it is about one."""
+        session_ids = self.session_ids[self.events["session"]]
+        return self.product.ids("playback", session_ids + self.events["play"].astype(np.uint64))
+
     def _key(self, number: Ints) -> Ints:
         return (self.day << 32) + number
 

@@ -7,12 +7,30 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+SEGMENT = ("segment_type", "segment_value")
 # For each frame of the truth: its keys, and the same values as a release publishes them, under the same names.
 PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "active_users_daily": (
-        ("activity_date",),
-        "select activity_date, active_users, opened_users, anonymous_devices from mart_active_users_daily",
+    # Who was there.
+    "active_users_daily": (("activity_date",), "from mart_active_users_daily"),
+    "active_users_rolling": (("activity_date", "window_days", *SEGMENT), "from mart_active_users_rolling"),
+    "activity_hours": (("activity_date", "hour_of_day", "country_code"), "from fct_activity_hour"),
+    "activity_hourly": (("activity_date", "hour_of_day", "country_code"), "from mart_activity_hourly"),
+    "active_days_distribution": (
+        ("activity_date", "window_days", "active_days"),
+        "from mart_active_days_distribution",
     ),
+    "user_days": (("user_id", "activity_date"), "from fct_user_activity_day"),
+    "user_device_days": (("user_id", "device_id", "activity_date"), "from fct_user_device_day"),
+    "user_devices": (("user_id", "device_id"), "from bridge_user_device"),
+    "growth_accounting": (("period_grain", "period_start_date", *SEGMENT), "from mart_growth_accounting"),
+    "metric_driver": (("activity_date", *SEGMENT), "from mart_metric_driver"),
+    "engagement_daily": (("activity_date", *SEGMENT), "from mart_engagement_daily"),
+    # What happened in sessions.
+    "sessions": (("device_id", "session_id"), "from fct_session"),
+    "playbacks": (("device_id", "session_id", "playback_id"), "from fct_playback"),
+    "crashes": (("event_id",), "from fct_crash"),
+    "devices": (("device_id",), "from dim_device"),
+    "app_stability_daily": (("session_date", *SEGMENT), "from mart_app_stability_daily"),
     "sessions_daily": (
         ("session_date",),
         """
@@ -27,17 +45,21 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "retention_daily": (
         ("cohort_date", "day_number"),
         """
-        select cohort_date, period_number as day_number, cohort_users, retained_users
+        select cohort_date, period_number as day_number, cohort_users, retained_users, retention_rate
         from mart_retention_cohort where cohort_grain = 'day'
         """,
     ),
     "retention_weekly": (
         ("cohort_week", "week_number"),
         """
-        select cohort_date as cohort_week, period_number as week_number, cohort_users, retained_users
+        select
+            cohort_date as cohort_week, period_number as week_number, cohort_users, retained_users, retention_rate
         from mart_retention_cohort where cohort_grain = 'week'
         """,
     ),
+    "retention_driver": (("driver", "driver_value", "day_number"), "from mart_retention_driver"),
+    # What the business systems hold.
+    "account_versions": (("user_id", "version_number"), "from dim_user"),
     "accounts_daily": (
         ("date",),
         """
@@ -55,6 +77,7 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
         group by all
         """,
     ),
+    "subscription_changes": (("subscription_id", "change_number"), "from fct_subscription_change"),
     "subscriptions_daily": (
         ("date", "plan_id"),
         """
@@ -68,6 +91,7 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
         group by all
         """,
     ),
+    "payments": (("payment_id",), "from fct_payment"),
     "payments_daily": (
         ("date", "currency_code"),
         """
@@ -78,10 +102,13 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
         from fct_payment where is_settled group by all
         """,
     ),
-    "revenue_daily": (
-        ("date",),
-        "select paid_date as date, sum(revenue_usd) as revenue_usd from fct_payment where is_settled group by all",
-    ),
+    "revenue_daily": (("revenue_date", *SEGMENT), "from mart_revenue_daily"),
+    # What other rows are explained with.
+    "dates": (("date_day",), "from dim_date"),
+    "titles": (("title_id",), "from dim_title"),
+    "plans": (("plan_id", "currency_code"), "from dim_plan"),
+    "experiments": (("experiment_id",), "from dim_experiment"),
+    "fx_rates": (("rate_date", "currency_code"), "from fct_fx_rate_day"),
     "countries": (("country_code",), "from dim_country"),
     "country_indicators": (("country_code", "indicator_id", "year"), "from fct_country_indicator_year"),
 }

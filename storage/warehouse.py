@@ -1,7 +1,7 @@
 """The warehouse: releases, which readers see, and candidates, which nobody sees until they passed their audit.
 
 current -> releases/<id>      a relative link, swapped in one step
-releases/<id>/                liftoff.duckdb, manifest.json, gate_report.json: complete in themselves
+releases/<id>/                liftoff.duckdb, semantic_manifest.json, manifest.json, gate_report.json: all it needs
 candidates/<id>/              a copy of the parent release on which one build works
 rejected/<id>/                what failed its audit
 """
@@ -22,7 +22,7 @@ from pydantic_core import to_json
 
 from storage.days import now
 from storage.errors import LiftoffError
-from storage.files import exclusive, new_id, remove_older_than, replace, sync, write_json
+from storage.files import exclusive, new_id, remove_older_than, replace, sync, write_bytes, write_json
 from storage.lake import Partition
 
 # DuckDB names the catalog after the file, and dbt writes that name into what it compiles: the same in each release.
@@ -69,6 +69,8 @@ class Manifest:
     inputs: tuple[Partition, ...]
     database_sha256: str = ""
     database_bytes: int = 0
+    semantic_manifest_sha256: str = ""
+    """Empty in a release that was made before there was one."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class _BuildFolder:
         """The DuckDB file: of a release, to be opened read-only."""
         return self.path / DATABASE
 
+    @property
+    def semantic_manifest(self) -> Path:
+        """How metrics follow from the tables, as dbt writes it for MetricFlow."""
+        return self.path / "semantic_manifest.json"
+
 
 @dataclass(frozen=True)
 class Release(_BuildFolder):
@@ -96,8 +103,11 @@ class Release(_BuildFolder):
         return TypeAdapter(Manifest).validate_json((self.path / "manifest.json").read_bytes())
 
     def is_intact(self) -> bool:
-        """Whether the database is, byte for byte, the one that was published."""
-        return self.database.exists() and sha256(self.database) == self.manifest.database_sha256
+        """Whether what it is read from is, byte for byte, what was published."""
+        published = {self.database: self.manifest.database_sha256}
+        if self.manifest.semantic_manifest_sha256:
+            published[self.semantic_manifest] = self.manifest.semantic_manifest_sha256
+        return all(path.exists() and sha256(path) == digest for path, digest in published.items())
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,10 @@ class Candidate(_BuildFolder):
     def begun(self) -> Begun:
         """How the build started."""
         return TypeAdapter(Begun).validate_json((self.path / "begun.json").read_bytes())
+
+    def keep_semantic_manifest(self, made: Path) -> None:
+        """Keep beside the database what dbt made with it."""
+        write_bytes(self.semantic_manifest, made.read_bytes())
 
     def keep_report(self, report: Any, audited_sha256: str) -> None:
         """Keep the gate's report beside the database, tied to the very bytes that the audit began with."""
@@ -230,7 +244,12 @@ class Warehouse:
                 _remove_workings(candidate)
                 write_json(
                     candidate.path / "manifest.json",
-                    dataclasses.replace(manifest, database_sha256=digest, database_bytes=size),
+                    dataclasses.replace(
+                        manifest,
+                        database_sha256=digest,
+                        database_bytes=size,
+                        semantic_manifest_sha256=sha256(candidate.semantic_manifest),
+                    ),
                 )
                 sync(candidate.database)
                 replace(candidate.path, release.path)

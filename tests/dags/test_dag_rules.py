@@ -136,7 +136,7 @@ def test_dag_files_only_declare(path: Any) -> None:
     if path.parent.name == "demo":
         allowed |= {"airflow.sdk.exceptions", "datetime", "simulator.source", "simulator.upstream"}
         allowed |= {"storage.days", "storage.settings"}
-    assert modules <= allowed, f"{path.name} imports {modules - allowed}: put the logic into liftoff/flow.py"
+    assert modules <= allowed, f"{path.name} imports {modules - allowed}: put the logic into the package liftoff"
     assert len(path.read_text().splitlines()) < 60, f"{path.name}: a DAG file fits on a screen"
 
 

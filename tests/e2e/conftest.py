@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ market.FIRST_YEAR = int(sys.argv.pop(1))
 api_server.main()
 """
 Tables = dict[str, list[tuple[Any, ...]]]
+Loaded = Callable[..., Path]
+NewPlatform = Callable[[str, Path | None], "Platform"]
 
 
 def day(number: int) -> date:
@@ -116,6 +119,23 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
         yield Source(product, folder / "events", folder / "warehouse.duckdb", url)
 
 
+@pytest.fixture(scope="session")
+def loaded(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """Installations to copy, each loaded once: `loaded((0, 1), (2, 2))` is the data folder of one with two builds."""
+
+    @cache
+    def load(*windows: tuple[int, int]) -> Path:
+        platform = Platform(tmp_path_factory.mktemp("loaded"))
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in {**source.settings, "LIFTOFF_DATA_DIR": str(platform.data_dir)}.items():
+                patch.setenv(variable, value)
+            for first, last in windows:
+                platform.load(first, last)
+        return platform.data_dir
+
+    return load
+
+
 @contextmanager
 def serving_since(year: int) -> Iterator[str]:
     """The stand-in of the services, in a process of its own, with no older values than of that year."""
@@ -136,9 +156,7 @@ def serving_since(year: int) -> Iterator[str]:
 
 
 @pytest.fixture
-def new_platform(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str, Path | None], Platform]:
+def new_platform(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewPlatform:
     """Makes an installation, empty or a copy of another one, and points the settings at it."""
 
     def make(name: str, copy_of: Path | None = None) -> Platform:
@@ -154,7 +172,7 @@ def new_platform(
 
 
 @pytest.fixture
-def platform(new_platform: Callable[[str, Path | None], Platform]) -> Platform:
+def platform(new_platform: NewPlatform) -> Platform:
     """One empty installation."""
     return new_platform("platform", None)
 

@@ -4,9 +4,9 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from simulator.logs import write_day
 from storage.days import DAY, yesterday
 from storage.settings import PROJECT_DIR
-from tests.e2e.conftest import LAUNCH, Platform, Source, day
+from tests.e2e.conftest import LAUNCH, Loaded, NewPlatform, Platform, Source, day
 
 README = (PROJECT_DIR / "README.md").read_text()
 LIFTOFF = Path(sys.executable).with_name("liftoff")
@@ -40,20 +40,17 @@ def answer(*arguments: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def published(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation that has published twice."""
+def published(source: Source, loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation that has published twice, the second time by command."""
     folder = tmp_path_factory.mktemp("cli") / "data"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIFTOFF_DATA_DIR", str(folder))
-        for variable, value in source.settings.items():
-            patch.setenv(variable, value)
-        Platform(folder).load(0, 1)
-        Platform(folder).load(2, 2)
+    shutil.copytree(loaded((0, 1)), folder, symlinks=True)
+    done = liftoff("run", "--start", str(day(2)), "--end", str(day(2)), LIFTOFF_DATA_DIR=str(folder), **source.settings)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
 @pytest.fixture
-def installed(published: Path, new_platform: Callable[[str, Path | None], Platform]) -> Platform:
+def installed(published: Path, new_platform: NewPlatform) -> Platform:
     """A copy of it for each test."""
     return new_platform("copy", published)
 
@@ -128,6 +125,7 @@ def test_a_missing_day_ends_with_3_and_can_be_allowed(installed: Platform) -> No
         (("run", "--start", "yesterday"), "yesterday"),
         (("query", "fro mart"), "syntax error"),
         (("query", "create table t as select 1"), "read-only"),
+        (("metrics", "query", "--metrics", "actve_users"), "did you mean active_users"),
         (("no-such-command",), "No such command"),
         (("simulate", "--story", "tragedy"), "There is no story"),
         (("simulate", "--start", "2025-12-31", "--end", "2025-12-31"), "launch"),
@@ -149,7 +147,7 @@ def test_a_setting_that_cannot_be_used_is_an_error_for_people() -> None:
 
 
 def test_an_empty_installation_says_where_to_start() -> None:
-    for command in (["status"], ["releases"], ["query", "select 1"], ["rollback"]):
+    for command in (["status"], ["releases"], ["query", "select 1"], ["metrics", "list"], ["docs"], ["rollback"]):
         done = liftoff(*command)
         assert "liftoff run" in done.stdout + done.stderr
     assert "load_window" in liftoff("status").stdout, "in a container, the DAG is the way"
@@ -175,6 +173,18 @@ def test_a_wide_answer_is_shown_one_value_a_line_and_nothing_is_cut(installed: P
     (row,) = answer("query", "from fct_session limit 1")
     for name in row:
         assert name in done.stdout
+
+
+def test_metrics_are_listed_and_asked_for_by_name(installed: Platform) -> None:
+    listed = liftoff("metrics", "list").stdout
+    assert "user_day__platform" in listed
+    assert "Crash-free sessions" in listed
+    published = answer("query", "select active_users from mart_active_users_daily order by activity_date desc")
+    narrowed = ["--group-by", "metric_time", "--order", "-metric_time", "--end", str(day(1))]
+    asked = answer("metrics", "query", "--metrics", "active_users", *narrowed)
+    assert [row["metric_time__day"] for row in asked] == [str(day(1)), str(LAUNCH)]
+    assert [row["active_users"] for row in asked] == [row["active_users"] for row in published[1:]]
+    assert installed.current().is_intact()
 
 
 def test_a_rollback_shows_the_release_before(installed: Platform) -> None:

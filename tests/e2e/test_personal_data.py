@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from liftoff import flow
+from liftoff import intake
 from storage.errors import LiftoffError
-from tests.e2e.conftest import Platform, Source, day, window
+from tests.e2e.conftest import Loaded, Platform, Source, day, window
 
 LAST = 2
 
@@ -64,7 +64,7 @@ def test_no_file_of_the_platform_holds_personal_data_in_clear(
     platform.load(0, LAST)
     monkeypatch.setenv("LIFTOFF_WAREHOUSE_URI", str(broken_warehouse))
     with pytest.raises(LiftoffError) as blocked:
-        flow.land_extracts(window(0, LAST))
+        intake.land_extracts(window(0, LAST))
 
     files = [path for path in platform.data_dir.rglob("*") if path.is_file() and not path.is_symlink()]
     kinds = {path.relative_to(platform.data_dir).parts[:2] for path in files}
@@ -84,9 +84,8 @@ def test_no_file_of_the_platform_holds_personal_data_in_clear(
         assert not found, f"{where} holds {len(found)} of them, such as {min(found)}"
 
 
-def test_the_same_person_has_the_same_pseudonym_on_every_day(platform: Platform) -> None:
-    platform.load(0, LAST)
-    files = platform.data_dir / "lake" / "raw" / "warehouse" / "account_changes" / "*" / "data.parquet"
+def test_the_same_person_has_the_same_pseudonym_on_every_day(loaded: Loaded) -> None:
+    files = loaded((0, LAST)) / "lake" / "raw" / "warehouse" / "account_changes" / "*" / "data.parquet"
     (people, pseudonyms) = duckdb.sql(
         f"select count(distinct user_id), count(distinct email_hash) from '{files}'"
     ).fetchall()[0]

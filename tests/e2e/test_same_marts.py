@@ -1,46 +1,45 @@
 """Whatever the order in which days are loaded, the marts are the same, row by row."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from liftoff import flow
+from liftoff import building, intake
 from storage.lake import LandingInterrupted
 from storage.settings import load_settings
-from tests.e2e.conftest import Platform, Source, Tables, assert_same, day, window, write_short_day
+from tests.e2e.conftest import Loaded, NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
 
 DAYS = 10
 
 
-@pytest.fixture(scope="module")
-def expected() -> dict[str, Tables]:
-    """Filled by the first test that needs it: one window, one build."""
-    return {}
+@pytest.fixture
+def one_window(loaded: Loaded) -> Tables:
+    """The marts of ten days that were loaded at once."""
+    tables = Platform(loaded((0, DAYS - 1))).tables()
+    assert all(tables.values()), "an empty table compares with any other"
+    return tables
 
 
 @pytest.fixture
-def one_window(expected: dict[str, Tables], new_platform: Callable[[str, Path | None], Platform]) -> Tables:
-    """The marts of ten days that were loaded at once."""
-    if not expected:
-        platform = new_platform("one-window", None)
-        platform.load(0, DAYS - 1)
-        expected["tables"] = platform.tables()
-        assert all(expected["tables"].values()), "an empty table compares with any other"
-    return expected["tables"]
+def three_days(new_platform: NewPlatform, loaded: Loaded) -> Platform:
+    """Days 0 to 2, in one build."""
+    return new_platform("three-days", loaded((0, 2)))
 
 
-def test_daily_loads_in_order_give_the_marts_of_one_window(one_window: Tables, platform: Platform) -> None:
-    for number in range(DAYS):
-        platform.load(number, number)
-    assert_same(platform.tables(), one_window)
+@pytest.fixture
+def eight_days(new_platform: NewPlatform, loaded: Loaded) -> Platform:
+    """Days 0 to 7, a build each."""
+    return new_platform("eight-days", loaded(*((number, number) for number in range(8))))
 
 
-def test_days_in_any_order_give_the_marts_of_one_window(
-    one_window: Tables, new_platform: Callable[[str, Path | None], Platform]
-) -> None:
-    platform = new_platform("shuffled", None)
+def test_daily_loads_in_order_give_the_marts_of_one_window(eight_days: Platform, one_window: Tables) -> None:
+    for number in range(8, DAYS):
+        eight_days.load(number, number)
+    assert_same(eight_days.tables(), one_window)
+
+
+def test_days_in_any_order_give_the_marts_of_one_window(one_window: Tables, platform: Platform) -> None:
     numbers = random.Random(5).sample(range(DAYS), DAYS)
     assert numbers != sorted(numbers)
     for number in numbers:
@@ -49,50 +48,43 @@ def test_days_in_any_order_give_the_marts_of_one_window(
     assert_same(platform.tables(), one_window)
 
 
-def test_a_rollback_in_the_middle_gives_the_marts_of_one_window(
-    one_window: Tables, new_platform: Callable[[str, Path | None], Platform]
-) -> None:
-    platform = new_platform("rollback", None)
-    platform.load(0, 4)
-    for number in range(5, 8):
-        platform.load(number, number)
-    back = platform.warehouse.roll_back(platform.warehouse.releases()[2].id)
+def test_a_rollback_in_the_middle_gives_the_marts_of_one_window(eight_days: Platform, one_window: Tables) -> None:
+    back = eight_days.warehouse.roll_back(eight_days.warehouse.releases()[2].id)
     assert back.manifest.last_date == day(5)
-    platform.load(8, 9)
-    assert platform.current().manifest.parent == back.id
-    assert_same(platform.tables(), one_window)
+    eight_days.load(8, 9)
+    assert eight_days.current().manifest.parent == back.id
+    assert_same(eight_days.tables(), one_window)
 
 
-def test_loading_the_same_window_again_builds_nothing(platform: Platform) -> None:
-    platform.load(0, 2)
-    release = platform.current().id
-    assert platform.load(0, 2) is None
-    assert platform.current().id == release
+def test_loading_the_same_window_again_builds_nothing(three_days: Platform) -> None:
+    release = three_days.current().id
+    assert three_days.load(0, 2) is None
+    assert three_days.current().id == release
 
 
-def test_changed_settings_restate_everything(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    platform.load(0, 3)
-    used = platform.tables()["mart_active_users_daily"]
+def test_changed_settings_restate_everything(three_days: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = three_days.tables()["mart_active_users_daily"]
     monkeypatch.setenv("LIFTOFF_ACTIVE_DEFINITION", "opened")
     assert load_settings().active_definition == "opened"
-    platform.load(3, 3)
-    opened = platform.tables()["mart_active_users_daily"]
+    three_days.load(2, 2)
+    opened = three_days.tables()["mart_active_users_daily"]
     assert sum(row[1] for row in opened) > sum(row[1] for row in used)
-    assert set(platform.current().manifest.restated_dates) >= {day(number) for number in range(4)}
+    assert set(three_days.current().manifest.restated_dates) >= {day(number) for number in range(3)}
 
 
 def test_a_build_reads_what_its_plan_names_whatever_lands_meanwhile(
-    platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_platform: NewPlatform, loaded: Loaded, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform.load(0, 1)
-    for land in (flow.land_events, flow.land_extracts, flow.land_market_data):
+    platform = new_platform("two-days", loaded((0, 1)))
+    for land in (intake.land_events, intake.land_extracts, intake.land_market_data):
         land(window(2, 2))
-    candidate = flow.prepare()
+    candidate = building.prepare()
     assert candidate
     write_short_day(source.product, 2, tmp_path / "half")
     monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(tmp_path / "half"))
-    flow.land_events(window(2, 2))
-    for step in (flow.transform, flow.transform, flow.audit, flow.publish, flow.publish):  # each may be tried again
+    intake.land_events(window(2, 2))
+    transform, publish = building.transform, building.publish
+    for step in (transform, transform, building.audit, publish, publish):  # each may be tried again
         step(candidate)
     whole = platform.tables()
 
@@ -108,21 +100,20 @@ def test_a_build_reads_what_its_plan_names_whatever_lands_meanwhile(
 
 
 def test_a_landing_that_was_interrupted_stops_builds_of_other_days_until_it_is_loaded_again(
-    platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    three_days: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform.load(0, 2)
-    before = platform.current()
+    before = three_days.current()
     write_short_day(source.product, 2, tmp_path / "half")
     with monkeypatch.context() as patch:
         patch.setenv("LIFTOFF_EVENTS_DIR", str(tmp_path / "half"))
         patch.setattr("storage.lake.write_json", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            platform.load(2, 2)
+            three_days.load(2, 2)
     with pytest.raises(LandingInterrupted, match=str(day(2))):
-        platform.load(1, 1)
-    assert platform.current() == before
-    platform.load(2, 2)
-    assert platform.current().manifest.last_date == day(2)
+        three_days.load(1, 1)
+    assert three_days.current() == before
+    three_days.load(2, 2)
+    assert three_days.current().manifest.last_date == day(2)
 
 
 def _interrupt(*_: object) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.conftest import Platform, assert_same, day
+from tests.e2e.conftest import Loaded, NewPlatform, assert_same, day
 
 # The slower of the two waits, with its build audited, until the other has published.
 SLOW_RUN = """
@@ -26,8 +26,8 @@ cli.main()
 """
 
 
-def test_two_runs_at_once(platform: Platform, new_platform, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    platform.load(0, 1)
+def test_two_runs_at_once(new_platform: NewPlatform, loaded: Loaded, tmp_path: Path) -> None:
+    platform = new_platform("platform", loaded((0, 1)))
     waiting = tmp_path / "waiting"
     arguments = ["run", "--start", str(day(2)), "--end", str(day(2))]
     slow = subprocess.Popen(

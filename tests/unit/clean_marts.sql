@@ -5,23 +5,40 @@ isoyear(d) as iso_year, week(d) as iso_week, cast(date_trunc('week', d) as date)
 isodow(d) > 5 as is_weekend
 from (select cast(unnest(generate_series(date '{launch}', date '{last}', interval 1 day)) as date) as d);
 
+create table dim_landed_date as
+select date_day from dim_date where not list_contains(cast({gaps} as date[]), date_day);
+
 create table fct_user_activity_day as
-select 'u' || u as user_id, date '{launch}' + cast(u + n as integer) as activity_date, 'web' as platform, 'DE' as country_code, '1.0.0' as app_version,
-true as has_opened, n <> 2 as has_used, n <> 2 as is_active, n = 0 as has_signed_up, 3::bigint as event_count
+select 'u' || u as user_id, date '{launch}' + cast(u + n as integer) as activity_date, if(u = 3, 'tv', 'web') as platform, if(u = 1 and n = 3, 'NA', 'DE') as country_code,
+if(u = 2 and n = 3, '1.1.0', '1.0.0') as app_version, true as has_opened, n <> 2 as has_used, n <> 2 as is_active, n = 0 as has_signed_up,
+(n = 2 and u in (2, 4) or n = 0 and u = 5)::bigint as crash_count, (n <> 2 and (n > 0 or u < 4))::bigint as playback_start_count,
+if(n <> 2 and (n > 0 or u < 4), 2300, 0)::double as watched_seconds, 3::bigint as event_count
 from range(6) as users(u) cross join range(4) as days(n);
 
 create table fct_session as
 select md5(user_id || activity_date) as session_key, 'd' || user_id as device_id, 's' || activity_date as session_id, user_id, 1::bigint as user_count,
 activity_date as session_date, activity_date + interval 5 hour as started_at, activity_date + interval 6 hour as ended_at, 3600.0::double as duration_seconds,
-platform, null::varchar as device_model, null::varchar as os_version, app_version, country_code, event_count, 0::bigint as crash_count, true as has_app_start,
-has_used as has_app_ready, has_used as has_playback_start, false as has_startup_crash, true as is_crash_free
+if(has_used, ascii(right(user_id, 1)) / 10, null) as time_to_ready_seconds, platform, null::varchar as device_model, null::varchar as os_version, app_version, country_code,
+event_count, crash_count, true as has_app_start, has_used as has_app_ready, playback_start_count > 0 as has_playback_start, crash_count > 0 and not has_used as has_startup_crash,
+crash_count = 0 as is_crash_free
 from fct_user_activity_day
 union all
-select md5('anonymous'), 'da', 'sa', null, 0, date '{launch}', timestamp '{launch} 07:00', timestamp '{launch} 07:00', 0, 'tv', null, null, '1.0.0', 'NA', 1, 0, false, true, false, false, null;
+select md5('anonymous'), 'da', 'sa', null, 0, date '{launch}', timestamp '{launch} 07:00', timestamp '{launch} 07:00', 0, null, 'tv', null, null, '1.0.0', 'NA', 1, 0, false, true, false, false, null;
+
+create table fct_crash as
+select md5(session_key || 'crash') as event_id, session_key, device_id, session_id, user_id, null::varchar as playback_id, null::varchar as title_id, session_date as crash_date,
+started_at + interval 1 minute as crashed_at, if(has_startup_crash, 'startup', 'browse') as phase, null::varchar as error_code, platform, device_model, os_version, app_version, country_code
+from fct_session where crash_count > 0;
+
+create table fct_activity_hour as
+select session_date as activity_date, hour(started_at) as hour_of_day, country_code, sum(event_count)::bigint as event_count, count(distinct device_id) as active_devices,
+count(distinct user_id) filter (where has_app_ready) as active_users
+from fct_session group by session_date, hour(started_at), country_code;
 
 create table dim_device as
-select device_id, any_value(platform) as platform, any_value(device_model) as device_model, any_value(os_version) as os_version, any_value(app_version) as app_version,
-any_value(country_code) as country_code, min(session_date) as first_session_date, max(session_date) as last_session_date, count(*) as session_count
+select device_id, any_value(platform) as platform, if(any_value(platform) = 'tv', 'television', 'browser') as form_factor, any_value(device_model) as device_model,
+any_value(os_version) as os_version, arg_max(country_code, started_at) as country_code, arg_max(app_version, started_at) as app_version,
+arg_min(app_version, started_at) as first_app_version, count(distinct app_version) as app_version_count, min(session_date) as first_session_date, max(session_date) as last_session_date, count(*) as session_count
 from fct_session group by device_id;
 
 create table dim_user as
@@ -85,7 +102,7 @@ select date_day as rate_date, currency_code, published_date, date_day - publishe
 from rates;
 
 create table fct_payment as
-select payment_id, 's1' as subscription_id, 'u0' as user_id, kind, status, status = 'settled' as is_settled, 5.49::decimal(18,4) as amount, 'EUR' as currency_code,
+select payment_id, 's1' as subscription_id, 'u0' as user_id, 'basic' as plan_id, 'NA' as country_code, kind, status, status = 'settled' as is_settled, 5.49::decimal(18,4) as amount, 'EUR' as currency_code,
 timestamp '{launch}' + to_days(day_number) as paid_at, date '{launch}' + day_number as paid_date,
 if(status = 'pending', null, timestamp '{launch}' + to_days(day_number + 1)) as resolved_at, if(status = 'pending', 1, 2)::bigint as change_count,
 6.039::decimal(18,4) as amount_usd, (case when status <> 'settled' then 0 when kind = 'refund' then -6.039 else 6.039 end)::decimal(18,4) as revenue_usd
@@ -122,4 +139,151 @@ if(cohort_users is null or last_seen > date '{last}' or exists (select 1 from ga
 (select count(distinct user_id) from users join fct_user_activity_day using (user_id) where is_active and day_0 between cohort_date and last_day_0
 and activity_date - day_0 between period_number * if(cohort_grain = 'day', 1, 7) and period_number * if(cohort_grain = 'day', 1, 7) + if(cohort_grain = 'day', 0, 6))) as retained_users
 from sized)
-select *, retained_users / nullif(cohort_users, 0) as retention_rate from counted
+select *, retained_users / nullif(cohort_users, 0) as retention_rate from counted;
+
+create table mart_active_users_rolling as
+with days as (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date),
+windows as (select unnest([1, 7, 28, 365])::bigint as window_days),
+users as (
+select date_day, window_days, user_id, 'all' as total, arg_max(platform, activity_date) as platform, arg_max(country_code, activity_date) as country, arg_max(app_version, activity_date) as app_version
+from days cross join windows join fct_user_activity_day on is_active and activity_date <= date_day and date_day - activity_date < window_days
+group by date_day, window_days, user_id),
+segmented as (
+select date_day, window_days, segment_type, segment_value, count(*) as user_count
+from (select users.*, region_name as region, income_group from users join dim_country on country = country_code)
+unpivot (segment_value for segment_type in (total, platform, country, region, income_group, app_version)) group by all)
+select date_day as activity_date, window_days, segment_type, segment_value, if(is_gap, null, coalesce(user_count, 0))::bigint as active_users,
+date_day - window_days::integer + 1 >= date '{launch}' and not exists (
+select 1 from days as gaps where gaps.is_gap and gaps.date_day between days.date_day - window_days::integer + 1 and days.date_day) as is_full_window
+from days cross join windows cross join (select distinct segment_type, segment_value from segmented)
+left join segmented using (date_day, window_days, segment_type, segment_value);
+
+create table mart_growth_accounting as
+with gaps as (select unnest(cast({gaps} as date[])) as gap_date),
+periods as (
+select 'day' as period_grain, date_day as first_day, date_day as last_day, 1 as days from dim_date
+union select 'week', week_start_date, week_start_date + 6, 7 from dim_date),
+known as (
+select *, last_day <= date '{last}' and not exists (select 1 from gaps where gap_date between first_day and last_day) as is_known,
+last_day <= date '{last}' and not exists (select 1 from gaps where gap_date between first_day - days and last_day) as is_comparable from periods),
+active as (
+select periods.*, user_id, 'all' as total, acquisition_platform, country_code as country, region_name as region, income_group,
+bool_or(activity_date between first_day and last_day) as is_now, bool_or(activity_date between first_day - days and first_day - 1) as is_previous, bool_or(activity_date < first_day) as is_before
+from periods cross join (select user_id, activity_date from fct_user_activity_day where is_active) join (from dim_user where version_number = 1) using (user_id) join dim_country using (country_code) group by all),
+segmented as (
+select period_grain, first_day, segment_type, segment_value, count(*) filter (where is_now) as active_users, count(*) filter (where is_previous) as previous_active_users, count(*) filter (where is_now and not is_before) as new_users,
+count(*) filter (where is_now and is_previous) as retained_users, count(*) filter (where is_now and is_before and not is_previous) as resurrected_users, count(*) filter (where is_previous and not is_now) as churned_users
+from active unpivot (segment_value for segment_type in (total, acquisition_platform, country, region, income_group)) group by all)
+select period_grain, first_day as period_start_date, segment_type, segment_value, if(is_known, active_users, null)::bigint as active_users,
+if(is_comparable, previous_active_users, null)::bigint as previous_active_users, if(is_comparable, new_users, null)::bigint as new_users,
+if(is_comparable, retained_users, null)::bigint as retained_users, if(is_comparable, resurrected_users, null)::bigint as resurrected_users,
+if(is_comparable, churned_users, null)::bigint as churned_users
+from known join segmented using (period_grain, first_day);
+
+create table mart_retention_driver as
+with users as (
+select account.*, region_name as region, income_group,
+case when playback_start_count > 0 then 'watched' when crash_count > 0 then 'crashed' else 'neither' end as first_day, unnest(range(1, 29)) as day_number
+from (from dim_user where version_number = 1) as account join dim_country using (country_code) left join fct_user_activity_day as day_0 on account.user_id = day_0.user_id and created_date = activity_date),
+counted as (
+select driver, driver_value, day_number, count(*) as users, count(activity_date) as retained_users
+from users unpivot (driver_value for driver in (acquisition_platform, region, income_group, first_day)) as segmented
+left join (from fct_user_activity_day where is_active) as activity on segmented.user_id = activity.user_id and created_date + day_number::integer = activity_date
+where created_date + day_number::integer <= date '{last}'
+and not list_contains(cast({gaps} as date[]), created_date) and not list_contains(cast({gaps} as date[]), created_date + day_number::integer)
+group by driver, driver_value, day_number),
+rated as (
+select *, retained_users / users as p, pow(1.959963984540054, 2) as zz, sum(retained_users) over driver_day / sum(users) over driver_day as overall_retention_rate
+from counted window driver_day as (partition by driver, day_number)),
+bounded as (
+select *, (p + zz / (2 * users)) / (1 + zz / users) as middle, sqrt(zz * p * (1 - p) / users + pow(zz / users, 2) / 4) / (1 + zz / users) as reach from rated)
+select driver, driver_value, day_number, users, retained_users, p as retention_rate, greatest(middle - reach, 0) as retention_low, least(middle + reach, 1) as retention_high,
+overall_retention_rate, overall_retention_rate not between greatest(middle - reach, 0) and least(middle + reach, 1) as is_beyond_noise
+from bounded;
+
+create table mart_metric_driver as
+with days as (
+select date_day, not list_contains(cast({gaps} as date[]), date_day) as is_known,
+not list_contains(cast({gaps} as date[]), date_day) and not list_contains(cast({gaps} as date[]), date_day - 7) and date_day - 7 >= date '{launch}' as is_comparable from dim_date),
+segmented as (
+from (select *, 'all' as total, country_code as country, concat(platform, ' ', app_version) as release from fct_user_activity_day)
+unpivot (segment_value for segment_type in (total, platform, country, app_version, release))),
+counted as (
+select date_day as activity_date, is_known, is_comparable, segment_type, segment_value, count(*) filter (where activity_date = date_day and has_opened) as a1, count(*) filter (where activity_date = date_day and has_used) as s1,
+count(*) filter (where activity_date = date_day - 7 and has_opened) as a0, count(*) filter (where activity_date = date_day - 7 and has_used) as s0
+from days cross join segmented group by all),
+rated as (
+select *, coalesce(s0 / nullif(a0, 0), max(s0 / nullif(a0, 0)) filter (where segment_type = 'total') over (partition by activity_date), s1 / nullif(a1, 0)) as r0
+from counted),
+effects as (
+select *, (a1 - a0) * coalesce(r0, 0) as volume_effect, s1 - a1 * coalesce(r0, 0) as rate_effect from rated where segment_type = 'total' or a1 > 0 or a0 > 0)
+select activity_date, segment_type, segment_value, if(is_known, a1, null)::bigint as attempted_users, if(is_known, s1, null)::bigint as successful_users,
+if(is_known, s1 / nullif(a1, 0), null) as success_rate, if(is_comparable, a0, null)::bigint as previous_attempted_users, if(is_comparable, s0, null)::bigint as previous_successful_users,
+if(is_comparable, r0, null) as previous_success_rate, if(is_comparable, s1 - s0, null)::bigint as change_users, if(is_comparable, volume_effect, null) as volume_effect,
+if(is_comparable, rate_effect, null) as rate_effect,
+if(is_comparable, row_number() over (partition by activity_date, segment_type order by rate_effect, segment_value), null) as rate_effect_rank
+from effects;
+
+create table mart_activity_hourly as
+with cells as (
+select activity_date, hour_of_day, country_code, if(is_gap, null, coalesce(event_count, 0)) as event_count, if(is_gap, null, coalesce(active_devices, 0)) as active_devices,
+if(is_gap, null, coalesce(active_users, 0)) as active_users
+from (select date_day as activity_date, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date)
+cross join range(24) as hours(hour_of_day) cross join (select distinct country_code from fct_activity_hour)
+left join fct_activity_hour using (activity_date, hour_of_day, country_code)),
+compared as (
+select cells.*, count(earlier.active_devices) as compared_days, if(count(earlier.active_devices) = 4, avg(earlier.active_devices), null) as expected_active_devices
+from cells left join cells as earlier on cells.hour_of_day = earlier.hour_of_day and cells.country_code = earlier.country_code
+and cells.activity_date - earlier.activity_date in (7, 14, 21, 28)
+group by all),
+scored as (select *, (active_devices - expected_active_devices) / nullif(sqrt(1.25 * expected_active_devices), 0) as deviation_score from compared)
+select *, if(deviation_score is null, null, row_number() over (partition by activity_date order by deviation_score nulls last, hour_of_day, country_code)) as shortfall_rank
+from scored;
+
+create table mart_active_days_distribution as
+with days as (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date),
+windows as (select unnest([7, 28])::bigint as window_days),
+users as (
+select date_day, window_days, user_id, count(*) as active_days
+from days cross join windows join fct_user_activity_day on is_active and activity_date <= date_day and date_day - activity_date < window_days
+group by date_day, window_days, user_id),
+counted as (select date_day, window_days, active_days, count(*) as user_count from users group by all)
+select date_day as activity_date, window_days, active_days, if(is_gap, null, coalesce(user_count, 0)) as user_count, is_full_window
+from (select *, unnest(generate_series(1, window_days)) as active_days from days cross join windows)
+join (select activity_date as date_day, window_days, is_full_window from mart_active_users_rolling where segment_type = 'total') using (date_day, window_days)
+left join counted using (date_day, window_days, active_days);
+
+create table mart_app_stability_daily as
+with sessions as (
+from (select *, 'all' as total, concat(platform, ' ', app_version) as release from fct_session where has_app_start and not list_contains(cast({gaps} as date[]), session_date))
+unpivot (segment_value for segment_type in (total, platform, app_version, release)))
+select coalesce(session_date, date_day) as session_date, coalesce(segment_type, 'total') as segment_type, coalesce(segment_value, 'all') as segment_value,
+if(is_gap, null, count(session_key)) as started_sessions, if(is_gap, null, count(*) filter (where is_crash_free)) as crash_free_sessions, count(*) filter (where is_crash_free) / nullif(count(session_key), 0) as crash_free_rate,
+if(is_gap, null, count(*) filter (where has_startup_crash)) as startup_crash_sessions, count(*) filter (where has_startup_crash) / nullif(count(session_key), 0) as startup_crash_rate,
+if(is_gap, null, count(time_to_ready_seconds)) as ready_sessions, quantile_cont(time_to_ready_seconds, 0.5) as time_to_ready_p50_seconds, quantile_cont(time_to_ready_seconds, 0.95) as time_to_ready_p95_seconds
+from (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date) left join sessions on date_day = session_date
+group by date_day, is_gap, session_date, segment_type, segment_value;
+
+create table mart_engagement_daily as
+with watched as (
+select activity_date, segment_type, segment_value, count(*) filter (where watched_seconds > 0) as watching_users, sum(playback_start_count)::bigint as playback_count, sum(watched_seconds) / 3600 as watch_hours
+from (select activity.*, 'all' as total, country_code as country, region_name as region, income_group from fct_user_activity_day as activity join dim_country using (country_code))
+unpivot (segment_value for segment_type in (total, platform, country, region, income_group, app_version)) group by all)
+select activity_date, segment_type, segment_value, day.active_users, month.active_users as active_users_28d, day.active_users / nullif(month.active_users, 0) as stickiness, month.is_full_window,
+if(day.active_users is null, null, coalesce(watching_users, 0)) as watching_users, if(day.active_users is null, null, coalesce(playback_count, 0)) as playback_count,
+if(day.active_users is null, null, coalesce(watch_hours, 0)) as watch_hours, coalesce(watch_hours, 0) / nullif(day.active_users, 0) as watch_hours_per_active_user
+from (from mart_active_users_rolling where window_days = 1) as day join (from mart_active_users_rolling where window_days = 28) as month using (activity_date, segment_type, segment_value)
+left join watched using (activity_date, segment_type, segment_value);
+
+create table mart_revenue_daily as
+with payments as (
+from (select payment.*, 'all' as total, plan_id as plan, country_code as country, region_name as region, income_group from fct_payment as payment join dim_country using (country_code)
+where is_settled and not list_contains(cast({gaps} as date[]), paid_date))
+unpivot (segment_value for segment_type in (total, plan, country, region, income_group)))
+select date_day as revenue_date, coalesce(segment_type, 'total') as segment_type, coalesce(segment_value, 'all') as segment_value,
+if(is_gap, null, coalesce(sum(amount_usd) filter (where kind = 'charge'), 0))::decimal(18,4) as charged_usd,
+if(is_gap, null, coalesce(sum(amount_usd) filter (where kind = 'refund'), 0))::decimal(18,4) as refunded_usd, if(is_gap, null, coalesce(sum(revenue_usd), 0))::decimal(18,4) as revenue_usd,
+if(is_gap, null, count(distinct user_id) filter (where kind = 'charge')) as paying_users, if(is_gap, null, count(*) filter (where kind = 'charge')) as charge_count,
+if(is_gap, null, count(*) filter (where kind = 'refund')) as refund_count
+from (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date) left join payments on date_day = paid_date
+group by date_day, is_gap, segment_type, segment_value

@@ -49,7 +49,7 @@ def test_imports_run_downhill(path: Path) -> None:
 
 def test_the_rules_see_the_code() -> None:
     assert len(FILES) > 25
-    assert imports_of(PROJECT_DIR / "liftoff" / "flow.py") >= {"ingestion", "quality", "storage"}
+    assert imports_of(PROJECT_DIR / "liftoff" / "intake.py") >= {"ingestion", "quality", "storage"}
 
 
 def test_every_setting_is_explained_in_the_example() -> None:

@@ -1,5 +1,6 @@
 """Landings and releases: what a crash, a rival or a rollback leaves visible."""
 
+import dataclasses
 import os
 import threading
 import time
@@ -34,6 +35,7 @@ def build(warehouse: Warehouse, *, passed: bool = True) -> Candidate:
     candidate = warehouse.begin()
     with duckdb.connect(str(candidate.database)) as connection:
         connection.execute("create or replace table t as select $id as id", {"id": candidate.id})
+    candidate.semantic_manifest.write_text("{}")
     candidate.keep_report({"passed": passed}, sha256(candidate.database))
     return candidate
 
@@ -310,13 +312,22 @@ def test_a_release_that_was_shown_by_a_killed_run_counts_as_shown(
     assert warehouse.roll_back().id == candidate.id
 
 
-def test_a_release_that_is_not_what_was_published_is_not_shown_again(warehouse: Warehouse) -> None:
+@pytest.mark.parametrize("name", ["database", "semantic_manifest"])
+def test_a_release_that_is_not_what_was_published_is_not_shown_again(warehouse: Warehouse, name: str) -> None:
     first, second = publish(warehouse), publish(warehouse)
-    with first.database.open("ab") as file:
+    with getattr(first, name).open("ab") as file:
         file.write(b"x")
     with pytest.raises(NoRelease, match="not what was published"):
         warehouse.roll_back()
     assert warehouse.current() == second
+
+
+def test_a_release_of_before_there_were_semantic_manifests_is_shown_again(warehouse: Warehouse) -> None:
+    first = publish(warehouse)
+    publish(warehouse)
+    first.semantic_manifest.unlink()
+    write_json(first.path / "manifest.json", dataclasses.replace(first.manifest, semantic_manifest_sha256=""))
+    assert warehouse.roll_back() == first
 
 
 def test_a_release_holds_nothing_of_its_build(warehouse: Warehouse) -> None:
@@ -329,6 +340,7 @@ def test_a_release_holds_nothing_of_its_build(warehouse: Warehouse) -> None:
         "gate_report.json",
         "liftoff.duckdb",
         "manifest.json",
+        "semantic_manifest.json",
     ]
 
 

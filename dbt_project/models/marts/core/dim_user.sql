@@ -65,7 +65,7 @@ ordered as (
 
 select
     -- keys; one digest inside the other, so that no choice of ids can make two pairs look alike
-    md5(concat(md5(user_id), cast(change_id as string))) as user_key,
+    md5(md5(user_id) || cast(change_id as string)) as user_key,
     user_id,
 
     -- when the version holds

@@ -31,10 +31,10 @@ converted as (
     select
         payments.*,
         cast(
-            round(
+            round( -- noqa: portable.rounding
                 cast(payments.amount as double)
                 * cast(rates.usd_per_eur as double)
-                / cast(rates.units_per_eur as double)
+                / cast(nullif(rates.units_per_eur, 0) as double)
                 * (1 + 1e-14),
                 4
             ) as decimal(18, 4)

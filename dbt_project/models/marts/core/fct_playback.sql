@@ -12,14 +12,14 @@ playbacks as (
     select
         *,
         -- one digest inside the other, so that no choice of ids can make two combinations look alike
-        md5(concat(md5(device_id), session_id)) as session_key
+        md5(md5(device_id) || session_id) as session_key
     from {{ ref('int_playback__summarised') }}
 
 )
 
 select
     -- keys
-    md5(concat(session_key, playback_id)) as playback_key,
+    md5(session_key || playback_id) as playback_key,
     session_key,
     device_id,
     session_id,

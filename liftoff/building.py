@@ -1,0 +1,183 @@
+"""From landings to a release: prepare, transform, audit, publish.
+
+A build works on a candidate that nobody reads, so each step can be repeated. Steps of one build find each other through
+the candidate's id, so each may run in a process of its own.
+"""
+
+import dataclasses
+from typing import Any
+
+from liftoff import dbt, looks, records
+from liftoff.plan import BuildPlan, plan_build, read_plan
+from liftoff.progress import enter, log
+from liftoff.sources import landed_tables
+from quality import gate
+from storage import meta
+from storage.days import describe_days, now
+from storage.engine import connect
+from storage.errors import Blocked, LiftoffError
+from storage.lake import Lake
+from storage.settings import Settings, load_settings
+from storage.warehouse import Begun, Candidate, Manifest, Warehouse, sha256
+
+
+def prepare(*, allow_gap: bool = False) -> str | None:
+    """Begin a build of all that has landed: decide what to restate and copy the current release.
+
+    Returns:
+        The candidate's id, or None when the current release already holds all that has landed.
+
+    Raises:
+        NothingLanded, OtherRules, DayMissing, TableMissing, NotLoadedYet: see `plan_build`.
+        LandingInterrupted: a landing must be loaded again first.
+    """
+    enter("prepare")
+    settings = load_settings()
+    warehouse = _warehouse(settings)
+    lake = Lake(settings.lake_dir)
+    candidate = warehouse.begin()
+    begun = candidate.begun
+    try:
+        with lake.locked():
+            plan = plan_build(
+                warehouse.release(begun.parent).manifest if begun.parent else None,
+                [one for table in landed_tables() for one in lake.partitions(table.source, table.name)],
+                settings,
+                dbt.models_digest(),
+                allow_gap=allow_gap,
+            )
+            if plan:
+                _link_inputs(lake, candidate, plan)
+    except LiftoffError as error:
+        warehouse.discard(candidate)
+        records.keep_build(settings, begun, None, error=error)
+        raise
+    if plan is None:
+        warehouse.discard(candidate)
+        log.info("Nothing to build: release %s already holds all that has landed", begun.parent)
+        return None
+    if plan.is_full:
+        candidate.database.unlink(missing_ok=True)
+    plan.keep(candidate.path)
+    log.info("Build %s restates %s", candidate.id, describe_days(plan.restated_dates) or "no day of events")
+    return candidate.id
+
+
+def transform(candidate_id: str) -> None:
+    """Run the models on the candidate, with their tests, and add what is known of all runs so far.
+
+    Raises:
+        dbt.TransformFailed: a model or a test failed; readers see nothing of it.
+    """
+    enter("transform")
+    settings = load_settings()
+    candidate = _warehouse(settings).candidate(candidate_id)
+    plan = read_plan(candidate.path)
+    with records.recorded(settings, candidate, plan):
+        variables = _dbt_variables(settings, candidate, plan)
+        dbt.build_models(settings, candidate.database, candidate.scratch, variables, on_node=_log_node)
+        candidate.keep_semantic_manifest(dbt.artifacts(settings, candidate.database) / "semantic_manifest.json")
+        with connect(settings, candidate.database) as connection:
+            meta.load(connection, settings.lake_dir)
+            connection.execute("checkpoint")
+
+
+def audit(candidate_id: str) -> None:
+    """Check the candidate's marts against their contracts and keep the report beside them.
+
+    Raises:
+        Blocked: a check failed or was not evaluated; the candidate is kept in `warehouse/rejected`.
+    """
+    enter("audit marts")
+    settings = load_settings()
+    warehouse = _warehouse(settings)
+    candidate = warehouse.candidate(candidate_id)
+    plan = read_plan(candidate.path)
+    with records.recorded(settings, candidate, plan):
+        audited = sha256(candidate.database)
+        with connect(settings, candidate.database, read_only=True) as connection:
+            report = gate.audit_marts(
+                settings,
+                connection,
+                last_date=plan.last_date,
+                launch_date=plan.launch_date,
+                gap_dates=plan.gap_dates,
+                landed=plan.landed_records,
+                subject=f"Build {candidate.id}",
+            )
+        records.keep_audit(settings, report)
+        candidate.keep_report({"passed": report.passed, **dataclasses.asdict(report)}, audited)
+        if not report.passed:
+            kept = f"The refused candidate is kept in {warehouse.reject(candidate)}."
+            raise Blocked(f"{report.text()}\n{looks.what_readers_see(settings)}\n{kept}")
+    log.info("The gate passed build %s: %s", candidate.id, report.sentence())
+
+
+def publish(candidate_id: str) -> str:
+    """Make the audited candidate the release that readers see. Returns its id.
+
+    Raises:
+        Overtaken: another build published meanwhile; run again.
+        NotAudited: it has not passed the gate.
+    """
+    enter("publish")
+    settings = load_settings()
+    warehouse = _warehouse(settings)
+    candidate = warehouse.candidate(candidate_id)
+    plan = read_plan(candidate.path)
+    begun = candidate.begun
+    with records.recorded(settings, candidate, plan):
+        release = warehouse.publish(candidate, _manifest(begun, plan))
+    records.keep_build(settings, begun, plan)
+    log.info("Published release %s: %s to %s", release.id, plan.launch_date, plan.last_date)
+    return release.id
+
+
+def _link_inputs(lake: Lake, candidate: Candidate, plan: BuildPlan) -> None:
+    """Give the build the very files that its plan names: what lands later replaces the names, not these files."""
+    for one in plan.landings_read:
+        folder = candidate.inputs / one.source / one.table
+        folder.mkdir(parents=True, exist_ok=True)
+        landed = lake.landing_dir(one.source, one.table, one.day) / "data.parquet"
+        (folder / f"{one.day}.parquet").hardlink_to(landed)
+
+
+def _dbt_variables(settings: Settings, candidate: Candidate, plan: BuildPlan) -> dict[str, Any]:
+    return {
+        "launch_date": str(plan.launch_date),
+        "last_date": str(plan.last_date),
+        "active_definition": settings.active_definition,
+        "late_arrival_days": settings.late_arrival_days,
+        "restated_dates": [str(day) for day in plan.restated_dates],
+        "read_dates": [str(day) for day in plan.read_dates],
+        "gap_dates": [str(day) for day in plan.gap_dates],
+        "landing_files": {
+            f"{table.source}.{table.name}": sorted(
+                str(path) for path in (candidate.inputs / table.source / table.name).glob("*.parquet")
+            )
+            for table in landed_tables()
+        },
+    }
+
+
+def _log_node(node: dbt.NodeResult) -> None:
+    log.info("%s %s: %s in %.1f s", node.kind, node.name, node.status, node.seconds)
+
+
+def _manifest(begun: Begun, plan: BuildPlan) -> Manifest:
+    return Manifest(
+        release_id=begun.id,
+        parent=begun.parent,
+        built_at=now(),
+        launch_date=plan.launch_date,
+        last_date=plan.last_date,
+        restated_dates=plan.restated_dates,
+        gap_dates=plan.gap_dates,
+        rules_digest=plan.rules_digest,
+        code_version=records.code_version(),
+        inputs=plan.inputs,
+    )
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    return Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
