@@ -21,6 +21,7 @@ def reference_truth(product: Product, through: date) -> Truth:
 
     Returns:
         dates: as dim_date.
+        landed_dates: date_day, has_landed; all of them, for the simulated sources leave no gap.
         titles: as dim_title.
         plans: as dim_plan, without its surrogate key.
         experiments: as dim_experiment.
@@ -30,8 +31,10 @@ def reference_truth(product: Product, through: date) -> Truth:
         ValueError: `through` is before the launch.
     """
     days = [product.date_of(day) for day in range(product.day_of(through) + 1)]
+    calendar = _dates(product, days)
     return {
-        "dates": _dates(product, days),
+        "dates": calendar,
+        "landed_dates": calendar[["date_day"]].assign(has_landed=True),
         "titles": _titles(product),
         "plans": _plans(),
         "experiments": _experiments(product),

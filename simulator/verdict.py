@@ -105,6 +105,7 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "revenue_daily": (("revenue_date", *SEGMENT), "from mart_revenue_daily"),
     # What other rows are explained with.
     "dates": (("date_day",), "from dim_date"),
+    "landed_dates": (("date_day",), "select date_day, true as has_landed from dim_landed_date"),
     "titles": (("title_id",), "from dim_title"),
     "plans": (("plan_id", "currency_code"), "from dim_plan"),
     "experiments": (("experiment_id",), "from dim_experiment"),
