@@ -5,8 +5,9 @@ from datetime import date
 import duckdb
 import pytest
 
+from simulator.frames import Truth
 from simulator.logs import write_day
-from simulator.truth import Truth, knowable
+from simulator.truth import knowable
 from simulator.warehouse import write_days
 from tests.unit.logged import ACTIVITY, LAST, TINY, Session, accepted, by_session, calendar
 

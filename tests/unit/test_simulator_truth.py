@@ -12,10 +12,11 @@ import pytest
 
 from simulator.api_server import serving
 from simulator.business import sign_up_moments
+from simulator.frames import Truth
 from simulator.market import INDICATORS
 from simulator.market_truth import market_truth
 from simulator.product import DAY, Product
-from simulator.truth import Truth, happened, knowable, write_truth
+from simulator.truth import happened, knowable, write_truth
 from simulator.verdict import PUBLISHED
 from tests.unit.conftest import Account
 from tests.unit.logged import ACTIVITY, LAST, OPENING, TINY, Session, calendar, rows, share

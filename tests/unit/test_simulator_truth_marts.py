@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from simulator.frames import Truth
 from simulator.market_truth import market_truth
-from simulator.truth import Truth
 from tests.unit.conftest import Account
 from tests.unit.logged import LAST, TINY, calendar, records, share
 

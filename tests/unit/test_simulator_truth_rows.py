@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simulator.truth import Truth
+from simulator.frames import Truth
 from tests.unit.logged import ACTIVITY, OPENING, Event, Session, records
 
 Grouped = dict[Any, list[Event]]
@@ -40,7 +40,8 @@ def named(events: list[Event], kind: str) -> list[Event]:
 
 
 def seconds(later: Event, earlier: Event) -> float:
-    return (later["at"] - earlier["at"]) / timedelta(seconds=1)
+    passed: timedelta = later["at"] - earlier["at"]
+    return passed / timedelta(seconds=1)
 
 
 def test_sessions(truth: Truth, logged: list[Session]) -> None:
