@@ -53,6 +53,25 @@ The stand-in waits before each answer, as a network would. Its limit is ours: fo
 ```text
 END
 "$bench/bin/python" -m benchmarks.services >>"$report"
+cat >>"$report" <<'END'
+```
+
+## Retention and rolling actives of a million people
+
+Against the SQL that tutorials give, which has to be run for each answer: both kinds of retention, and each window for
+everybody and by two segments. Ours gives all of them at once, by six segments.
+
+```text
+END
+"$bench/bin/python" -m benchmarks.metrics >>"$report"
+cat >>"$report" <<'END'
+```
+
+## One more day, after a month and after a year
+
+```text
+END
+"$bench/bin/python" -m benchmarks.increment >>"$report"
 echo '```' >>"$report"
 cat "$report"
 mv "$report" docs/benchmarks.md
