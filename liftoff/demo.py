@@ -168,12 +168,24 @@ HEADLINES = {
     ),
     "revenue, US dollars": (
         "select sum(revenue_usd) from fct_payment",
-        "select sum(revenue_usd) from '{truth}/revenue_daily.parquet'",
+        "select sum(revenue_usd) from '{truth}/revenue_daily.parquet' where segment_type = 'total'",
         "{:,.4f}",
     ),
     "active users, mean of the last 7 days": (
         "select avg(active_users) from mart_active_users_daily where activity_date > date '{last}' - 7",
         "select avg(active_users) from '{truth}/active_users_daily.parquet' where activity_date > date '{last}' - 7",
+        "{:,.1f}",
+    ),
+    "active users of the last 28 days": (
+        "select active_users from mart_active_users_rolling "
+        "where segment_type = 'total' and window_days = 28 and activity_date = date '{last}'",
+        "select active_users from '{truth}/active_users_rolling.parquet' "
+        "where segment_type = 'total' and window_days = 28 and activity_date = date '{last}'",
+        "{:,.0f}",
+    ),
+    "hours watched by known users": (
+        "select sum(watched_seconds) / 3600 from fct_user_activity_day where activity_date <= date '{last}'",
+        "select sum(watch_hours) from '{truth}/engagement_daily.parquet' where segment_type = 'total'",
         "{:,.1f}",
     ),
     **{f"day-{number} retention, all cohorts old enough": _retained(number) for number in (1, 7, 28)},
