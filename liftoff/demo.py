@@ -149,6 +149,11 @@ def _retained(day_number: int) -> tuple[str, str, str]:
     )
 
 
+def _rolling(table: str) -> str:
+    in_total = "segment_type = 'total' and window_days = 28 and activity_date = date '{last}'"
+    return f"select active_users from {table} where {in_total}"
+
+
 # Each metric once for a release and once for the truth's files: two ways to the same number, on purpose.
 HEADLINES = {
     "accounts created": (
@@ -177,10 +182,8 @@ HEADLINES = {
         "{:,.1f}",
     ),
     "active users of the last 28 days": (
-        "select active_users from mart_active_users_rolling "
-        "where segment_type = 'total' and window_days = 28 and activity_date = date '{last}'",
-        "select active_users from '{truth}/active_users_rolling.parquet' "
-        "where segment_type = 'total' and window_days = 28 and activity_date = date '{last}'",
+        _rolling("mart_active_users_rolling"),
+        _rolling("'{truth}/active_users_rolling.parquet'"),
         "{:,.0f}",
     ),
     "hours watched by known users": (
