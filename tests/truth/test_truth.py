@@ -80,7 +80,7 @@ def test_what_happened_differs_by_what_was_lost(
 
 @pytest.mark.parametrize(
     ("name", "column"),
-    [("active_users_daily", "anonymous_devices"), ("revenue_daily", "revenue_usd"), ("retention_driver", "users")],
+    [("active_users_daily", "anonymous_devices"), ("revenue_daily", "charge_count"), ("retention_driver", "users")],
 )
 def test_a_wrong_number_is_found(release: Path, truth_dir: Path, tmp_path: Path, name: str, column: str) -> None:
     for path in (truth_dir / "knowable").glob("*.parquet"):

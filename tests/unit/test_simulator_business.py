@@ -460,5 +460,6 @@ def test_the_truth_about_revenue_is_each_payment_at_the_rate_of_its_day_exactly(
         )
         worth = (amount * dollars / units).quantize(Decimal("0.0001"), ROUND_HALF_UP)
         revenue[day] = revenue.get(day, Decimal(0)) + (worth if kind == "charge" else -worth)
-    assert rows_of(frames["revenue_daily"]) == sorted(revenue.items())
+    daily = frames["revenue_daily"].query("segment_type == 'total'")[["revenue_date", "revenue_usd"]]
+    assert [row for row in rows_of(daily) if row[1]] == sorted(revenue.items())
     assert len(revenue) > 5
