@@ -306,7 +306,8 @@ def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = F
     Args:
         settings: where logs and upstream warehouse are.
         days: in order.
-        damaged: their logs as a broken build would write them.
+        damaged: their logs as a broken build would write them. The truth stays that of the days before, as what
+            readers see does.
         wishes: users, story and seed of a product that is begun now.
 
     Raises:
@@ -326,8 +327,9 @@ def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = F
         for number, day in enumerate(days, start=1):
             lines += write_day(product, day, settings.events_dir, damaged=damaged)
             display.show("simulate", number, len(days))
-        display.show("truth")
-        write_truth(product, days[-1], folder / "truth")
+        if not damaged:
+            display.show("truth")
+            write_truth(product, days[-1], folder / "truth")
     console.print(
         f"{lines:,} log lines of {describe_days(days)} are in {_short(settings.events_dir)}, "
         f"{changes:,} changes of accounts, subscriptions and payments in the upstream warehouse."

@@ -1,16 +1,59 @@
 """The truth about accounts: what was known of each from when to when, and how many there are."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 import pandas as pd
 
 from simulator.business import account_changes, closing_moments, sign_up_moments, user_ids, users_of
-from simulator.frames import Truth, dates, ids, moments, names
+from simulator.frames import Numbers, Truth, dates, ids, moments, names
 from simulator.people import people
-from simulator.plan import NEVER
-from simulator.product import COUNTRIES, DAY, PLATFORMS, Ints, Product, Records
+from simulator.plan import NEVER, DayPlan
+from simulator.product import COUNTRIES, DAY, PLATFORMS, Ids, Ints, Product, Records
 from simulator.runs import Runs
 
 CLOSED = 2
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Those of all users who came in some days, numbered. Their traits are those at sign-up."""
+
+    product: Product
+    days: int
+
+    @cached_property
+    def users(self) -> Records:
+        """Grain: account. An array of MEMBER."""
+        return np.concatenate([users_of(self.product, day) for day in range(self.days)])
+
+    @cached_property
+    def ids(self) -> Ids:
+        """Of each account."""
+        return user_ids(self.product, self.users)
+
+    @cached_property
+    def day_0(self) -> Ints:
+        """On which each was made: a sign-up session can cross midnight, even that of the last day."""
+        made: Ints = np.concatenate([sign_up_moments(self.product, day) for day in range(self.days)]) // DAY
+        return made
+
+    @cached_property
+    def first(self) -> Ints:
+        """By the day on which they came, the number of the first one."""
+        return np.searchsorted(self.users["cohort"], np.arange(self.days))
+
+    def numbers(self, plan: DayPlan) -> Ints:
+        """Of both users that each session can be about: the member, and the other one of the household."""
+        index = plan.sessions["index"][:, None] ^ np.array([0, 1])
+        numbers: Ints = self.first[plan.sessions["cohort"]][:, None] + index
+        return numbers
+
+    @property
+    def traits(self) -> dict[str, Numbers]:
+        """What tells them apart in segments."""
+        return {"platform": self.users["platform"][:, 0], "country": self.users["country"]}
 
 
 def account_versions(product: Product, days: int) -> pd.DataFrame:

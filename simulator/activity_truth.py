@@ -1,29 +1,25 @@
-"""The truth about who was there: on which day, with what, in which hour, on which device.
+"""The truth about who was there: on which day, with what, on which device.
 
 What a planned day shows is only a part of it, as its sessions can end after midnight: parts are made of each, and
 put together.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from simulator.business import sign_up_moments, user_ids, users_of
-from simulator.frames import Numbers, Truth, dates, ids, known_where, names, versions
+from simulator.account_truth import Accounts
+from simulator.frames import Truth, dates, ids, names, versions
 from simulator.plan import DayPlan, Event
-from simulator.product import COUNTRIES, DAY, HOUR, PLATFORMS, Bools, Floats, Ids, Ints, Product, Records
-from simulator.runs import Runs
+from simulator.product import COUNTRIES, DAY, PLATFORMS, Bools, Product, Records
+from simulator.runs import Runs, added_up
 from simulator.seen import ACTIVITY
-from simulator.segments import count
 from simulator.session_truth import tenths
 
 USED, OPENED, OTHER = 2, 1, 0
 PROVISIONAL_DAYS = 3
-COMPARED_WEEKS = 4
 
 PART_OF_DAY = np.dtype(
     [
@@ -43,56 +39,6 @@ PART_OF_DAY = np.dtype(
         ("watched", "i8"),  # tenths of a second
     ]
 )
-PART_OF_HOUR = np.dtype(
-    [
-        ("hour", "i4"),  # since launch
-        ("country", "i1"),
-        ("device", "u8"),
-        ("user", "i4"),  # or -1
-        ("event_count", "i8"),
-        ("activity_count", "i8"),  # events that make a user active
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Accounts:
-    """Those of all users who came in some days, numbered. Their traits are those at sign-up."""
-
-    product: Product
-    days: int
-
-    @cached_property
-    def users(self) -> Records:
-        """Grain: account. An array of MEMBER."""
-        return np.concatenate([users_of(self.product, day) for day in range(self.days)])
-
-    @cached_property
-    def ids(self) -> Ids:
-        """Of each account."""
-        return user_ids(self.product, self.users)
-
-    @cached_property
-    def day_0(self) -> Ints:
-        """On which each was made: a sign-up session can cross midnight, even that of the last day."""
-        made: Ints = np.concatenate([sign_up_moments(self.product, day) for day in range(self.days)]) // DAY
-        return made
-
-    @cached_property
-    def first(self) -> Ints:
-        """By the day on which they came, the number of the first one."""
-        return np.searchsorted(self.users["cohort"], np.arange(self.days))
-
-    def numbers(self, plan: DayPlan) -> Ints:
-        """Of both users that each session can be about: the member, and the other one of the household."""
-        index = plan.sessions["index"][:, None] ^ np.array([0, 1])
-        numbers: Ints = self.first[plan.sessions["cohort"]][:, None] + index
-        return numbers
-
-    @property
-    def traits(self) -> dict[str, Numbers]:
-        """What tells them apart in segments."""
-        return {"platform": self.users["platform"][:, 0], "country": self.users["country"]}
 
 
 @dataclass(frozen=True)
@@ -117,7 +63,7 @@ class Activity:
     def rows(self) -> Records:
         """Grain: user and day, in that order; what is not added up is that of its last event with the best use."""
         latest = ("event_id", "at", "qualification", "day", "user")
-        return _added_up(self.parts, latest, ("user", "day"))
+        return added_up(self.parts, latest, ("user", "day"))
 
     @cached_property
     def within(self) -> Records:
@@ -163,54 +109,24 @@ def parts_of_days(plan: DayPlan, seen: Records, accounts: Accounts) -> Records:
     return rows
 
 
-def parts_of_hours(plan: DayPlan, seen: Records, accounts: Accounts) -> Records:
-    """What the sessions of a planned day show of hours: an array of PART_OF_HOUR."""
-    hour = seen["at"] // HOUR
-    runs = Runs.of(seen["session"], seen["who"], hour)
-    session, who = seen["session"][runs.first], seen["who"][runs.first]
-    rows = np.zeros(len(session), PART_OF_HOUR)
-    rows["hour"], rows["country"] = hour[runs.first], plan.sessions["country"][session]
-    rows["device"] = plan.device_ids[session]
-    rows["user"] = np.where(who > 0, accounts.numbers(plan)[session, who - 1], -1)
-    rows["event_count"] = runs.length
-    rows["activity_count"] = runs.total(np.isin(seen["kind"], ACTIVITY))
-    return rows
-
-
-def _added_up(parts: Records, order: Sequence[str], keys: Sequence[str]) -> Records:
-    """One row per key, the counts added up, all else as in its last part. `order` is that of np.lexsort."""
-    rows = parts[np.lexsort([parts[name] for name in order])]
-    runs = Runs.of(*(rows[name] for name in keys))
-    together: Records = rows[runs.last]
-    for name in (rows.dtype.names or ())[(rows.dtype.names or ()).index("event_count") :]:
-        together[name] = runs.total(rows[name])
-    return together
-
-
-def activity_truth(activity: Activity, parts_of_hours: Records, anonymous: pd.DataFrame) -> Truth:
+def activity_truth(activity: Activity, anonymous: pd.DataFrame) -> Truth:
     """The frames about who was there.
 
     Args:
         activity: the user-days.
-        parts_of_hours: an array of PART_OF_HOUR.
         anonymous: day and device of the sessions in which somebody unknown used the app.
 
     Returns:
         user_days: as fct_user_activity_day.
         user_device_days: as fct_user_device_day.
         user_devices: as bridge_user_device.
-        activity_hours: as fct_activity_hour.
-        activity_hourly: as mart_activity_hourly.
         active_users_daily: as mart_active_users_daily.
     """
-    hours = _hours(parts_of_hours, activity.days)
-    together = _added_up(activity.parts, ("day", "device", "user"), ("user", "device", "day"))
+    together = added_up(activity.parts, ("day", "device", "user"), ("user", "device", "day"))
     return {
         "user_days": _user_days(activity),
         "user_device_days": _user_device_days(activity.accounts, together),
         "user_devices": _user_devices(activity.accounts, together),
-        "activity_hours": _activity_hours(activity.product, hours),
-        "activity_hourly": _activity_hourly(activity.product, hours, activity.days),
         "active_users_daily": _active_users_daily(activity, anonymous),
     }
 
@@ -265,74 +181,6 @@ def _user_devices(accounts: Accounts, days: Records) -> pd.DataFrame:
             "user_weight": 1 / users_of_device[place],
         }
     )
-
-
-def _hours(parts: Records, days: int) -> dict[str, Ints]:
-    """Counts by hour since launch and country, one day longer than the days: hours x countries."""
-    device_hours = _added_up(parts, ("device", "country", "hour"), ("hour", "country", "device"))
-    active = parts[(parts["user"] >= 0) & (parts["activity_count"] > 0)]
-    user_hours = _added_up(active, ("user", "country", "hour"), ("hour", "country", "user"))
-    hours, countries = 24 * (days + 1), len(COUNTRIES)
-    return {
-        "event_count": count(hours, countries, parts["hour"], parts["country"], parts["event_count"]),
-        "active_devices": count(hours, countries, device_hours["hour"], device_hours["country"]),
-        "active_users": count(hours, countries, user_hours["hour"], user_hours["country"]),
-    }
-
-
-def _activity_hours(product: Product, hours: dict[str, Ints]) -> pd.DataFrame:
-    hour, country = np.nonzero(hours["event_count"])
-    return pd.DataFrame(
-        {
-            **_hour_keys(product, hour, country),
-            **{name: counts[hour, country] for name, counts in hours.items()},
-        }
-    )
-
-
-def _hour_keys(product: Product, hour: Ints, country: Ints) -> dict[str, pd.Series | Ints]:
-    return {
-        "activity_date": dates(product, hour // 24),
-        "hour_of_day": hour % 24,
-        "country_code": names(list(COUNTRIES), country),
-    }
-
-
-def _activity_hourly(product: Product, hours: dict[str, Ints], days: int) -> pd.DataFrame:
-    there = np.flatnonzero(hours["event_count"].any(axis=0))
-    counts = {name: array[: 24 * days, there] for name, array in hours.items()}
-    devices = counts["active_devices"].reshape(days, 24 * len(there))
-    weeks_before = np.minimum(np.arange(days) // 7, COMPARED_WEEKS)
-    expected = np.full(devices.shape, np.nan)
-    for day in np.flatnonzero(weeks_before == COMPARED_WEEKS):
-        expected[day] = devices[day - 7 * COMPARED_WEEKS : day : 7].mean(axis=0)
-    score = _score(devices, expected)
-    hour, place = np.indices((24 * days, len(there))).reshape(2, -1)
-    return pd.DataFrame(
-        {
-            **_hour_keys(product, hour, there[place]),
-            **{name: array.ravel() for name, array in counts.items()},
-            "compared_days": weeks_before[hour // 24],
-            "expected_active_devices": expected.ravel(),
-            "deviation_score": score.ravel(),
-            "shortfall_rank": _ranks(score, np.array(list(COUNTRIES))[there]),
-        }
-    )
-
-
-def _score(devices: Ints, expected: Floats) -> Floats:
-    """By how many standard deviations there are more than expected; of a Poisson count, and of a mean of four."""
-    spread = np.sqrt(expected * (1 + 1 / COMPARED_WEEKS))
-    score: Floats = np.divide(devices - expected, spread, out=np.full(devices.shape, np.nan), where=spread > 0)
-    return score
-
-
-def _ranks(score: Floats, countries: npt.NDArray[np.str_]) -> pd.Series:
-    """Of the scores of each day, the lowest first; at the same score by hour and code of the country."""
-    hours = np.arange(24).repeat(len(countries))
-    codes = np.tile(np.argsort(np.argsort(countries)), 24)
-    order = np.argsort(np.lexsort(np.broadcast_arrays(codes, hours, score), axis=-1), axis=-1)
-    return known_where(~np.isnan(score).ravel(), order.ravel() + 1)
 
 
 def _active_users_daily(activity: Activity, anonymous: pd.DataFrame) -> pd.DataFrame:

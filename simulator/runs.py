@@ -1,12 +1,13 @@
 """Neighbouring rows that belong together, and what they have in common."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.product import Bools, Ints
+from simulator.product import Bools, Ints, Records
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,20 @@ class Runs:
         """The greatest of each run."""
         most: npt.NDArray[Any] = np.maximum.reduceat(values, self.first)
         return most
+
+
+def added_up(parts: Records, order: Sequence[str], keys: Sequence[str]) -> Records:
+    """One row per key: the fields from `event_count` on added up, the others as in the last of its parts.
+
+    Args:
+        parts: a structured array.
+        order: its fields by which the parts are sorted, the first one last (as np.lexsort has it); ends with the keys.
+        keys: the grain of the answer, which is sorted by them.
+    """
+    rows = parts[np.lexsort([parts[name] for name in order])]
+    runs = Runs.of(*(rows[name] for name in keys))
+    together: Records = rows[runs.last]
+    fields = rows.dtype.names or ()
+    for name in fields[fields.index("event_count") :]:
+        together[name] = runs.total(rows[name])
+    return together

@@ -11,18 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simulator.activity_truth import (
-    Accounts,
-    Activity,
-    activity_truth,
-    parts_of_days,
-    parts_of_hours,
-)
+from simulator.account_truth import Accounts
+from simulator.activity_truth import Activity, activity_truth, parts_of_days
 from simulator.business import sign_up_moments
 from simulator.business_truth import business_truth
 from simulator.engagement_truth import engagement_truth
 from simulator.frames import Truth, dates
 from simulator.growth_truth import growth_truth, rolling_actives
+from simulator.hour_truth import hour_truth, parts_of_hours
 from simulator.market_truth import market_truth
 from simulator.plan import DayPlan, plan_day
 from simulator.product import DAY, Product, Records
@@ -40,8 +36,8 @@ def happened(product: Product, through: date) -> Truth:
     Returns:
         Data frames by name: delivery_daily (event_date, happened_count, lost_count, too_late_count, malformed_count)
         and sessions_daily (session_date, session_count, started_session_count, crash_free_session_count), and those of
-        session_truth, activity_truth, growth_truth, retention_truth and engagement_truth. Those with a row for each
-        thing seen go on after `through`, as far as the sessions of these days do.
+        session_truth, activity_truth, hour_truth, growth_truth, retention_truth and engagement_truth. Those with a row
+        for each thing seen go on after `through`, as far as the sessions of these days do.
 
     Raises:
         ValueError: `through` is before the launch.
@@ -117,7 +113,8 @@ class _Look:
         return {
             **session_truth(self.accounts.product, sessions, playbacks, crashes),
             "sessions_daily": _sessions_daily(self.accounts, sessions),
-            **activity_truth(activity, np.concatenate(self.hours), anonymous),
+            **activity_truth(activity, anonymous),
+            **hour_truth(self.accounts.product, self.accounts.days, np.concatenate(self.hours)),
             **growth_truth(activity, rolling),
             **retention_truth(activity),
             **engagement_truth(activity, rolling, sessions),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -16,6 +17,8 @@ from storage.settings import load_settings
 from tests.e2e.conftest import FIRST_YEAR, Loaded, Source, day
 
 LAST = 12
+MADE_OF_OTHERS = {"session_key", "playback_key", "user_key", "plan_key", "change_id"}
+"""Digests, and a number that the upstream system gives to each change in the order of its writing."""
 MARTS = sorted(path.stem for path in (DBT_PROJECT_DIR / "models" / "marts").rglob("*.sql"))
 
 
@@ -62,6 +65,16 @@ def test_every_mart_is_compared(mart: str) -> None:
     assert any(re.search(rf"\b{mart}\b", sql) for _, sql in PUBLISHED.values()), (
         f"{mart}: put its truth beside the others in simulator/, and compare it in simulator/verdict.py"
     )
+
+
+@pytest.mark.parametrize("name", [name for name, (_, sql) in PUBLISHED.items() if sql.startswith("from ")])
+def test_every_column_is_compared_but_keys_made_of_others(release: Path, truth_dir: Path, name: str) -> None:
+    with duckdb.connect(str(release), read_only=True) as connection:
+        published, known = (
+            {column for column, *_ in connection.execute(f"describe {rows}").fetchall()}
+            for rows in (PUBLISHED[name][1], f"from '{truth_dir}/knowable/{name}.parquet'")
+        )
+    assert published - known <= MADE_OF_OTHERS, f"{name}: say in simulator/ what is true of these columns"
 
 
 def test_what_happened_differs_by_what_was_lost(

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from contracts import load_event_contracts
-from simulator.product import Product
+from simulator.market_truth import market_truth
+from simulator.product import COUNTRIES, Product
 
 ACTIVITY = {"app_ready", "playback_start"}
 OPENING = {"app_start", *ACTIVITY}
@@ -91,3 +92,12 @@ def records(frame: pd.DataFrame, *keys: str) -> dict[Any, dict[str, Any]]:
 def share(part: int, whole: int) -> float | None:
     """A quotient; None of nothing."""
     return part / whole if whole else None
+
+
+def groups_of(country: str) -> dict[str, str]:
+    """The region and the income group of a country."""
+    facts = records(market_truth()["countries"], "country_code")[country,]
+    return {"region": facts["region_name"], "income_group": facts["income_group"]}
+
+
+GROUPS = {code: groups_of(code) for code in COUNTRIES}

@@ -6,19 +6,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import duckdb
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import business, market, warehouse
+from simulator import business, warehouse
 from simulator.business_tables import CHANGES_A_DAY, contracts, read_table
-from simulator.business_truth import business_truth
 from simulator.logs import write_day
 from simulator.plan import Event, plan_day
 from simulator.product import DAY, Product, cohort
@@ -46,7 +44,6 @@ CHARGES = f"""
 BILLS = f"select * from ({CHARGES}) where epoch_ms(paid_at) % 86_400_000 = epoch_ms(paid_from) % 86_400_000"
 
 Database: TypeAlias = "duckdb.DuckDBPyConnection"
-Truth: TypeAlias = "tuple[date, dict[str, pd.DataFrame]]"
 
 
 @pytest.fixture(scope="module")
@@ -392,74 +389,3 @@ def test_an_assignment_is_older_than_any_exposure(database: Database) -> None:
     made = "select user_id, created_at from account_changes where change_type = 'created'"
     late = f"from experiment_assignments join ({made}) using (user_id)"
     assert faults(database, f"{late} where assigned_at not between created_at - interval 1 hour and created_at") == 0
-
-
-@pytest.fixture(scope="module", params=[59, 17])
-def truth(request: pytest.FixtureRequest) -> Truth:
-    through = DAYS[request.param]
-    return through, business_truth(PRODUCT, through)
-
-
-def rows_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    return list(frame.itertuples(index=False, name=None))
-
-
-def test_the_truth_about_accounts_is_that_of_the_tables(database: Database, truth: Truth) -> None:
-    through, frames = truth
-    counted = """
-        select day::date, (count(*) filter (change_type = 'created' and changed_at::date = day)),
-            (count(*) filter (change_type = 'closed' and changed_at::date = day)),
-            (count(*) filter (change_type = 'created')) - (count(*) filter (change_type = 'closed'))
-        from range(?::date, ?::date + 1, interval 1 day) as days (day)
-        left join account_changes on changed_at < day + interval 1 day group by day order by day
-    """
-    expected = database.execute(counted, [DAYS[0], through]).fetchall()
-    assert rows_of(frames["accounts_daily"]) == expected
-
-
-def test_the_truth_about_subscriptions_is_that_of_the_tables(database: Database, truth: Truth) -> None:
-    through, frames = truth
-    states = """
-        select
-            day::date as date, subscription_id, max_by(status, change_id) as status,
-            max_by(plan_id, change_id) as plan_id
-        from range(?::date, ?::date + 1, interval 1 day) as days (day)
-        join subscription_changes on changed_at < day + interval 1 day group by all
-    """
-    counted = f"select date, plan_id, count(*) from ({states}) where status = 'active' group by all order by all"
-    expected = database.execute(counted, [DAYS[0], through]).fetchall()
-    frame = frames["subscriptions_daily"]
-    assert len(frame) == 3 * (through - DAYS[0]).days + 3
-    assert sorted(rows_of(frame[frame["active_count"] > 0])) == expected
-
-
-def test_the_truth_about_payments_is_that_of_the_tables_exactly(database: Database, truth: Truth) -> None:
-    through, frames = truth
-    counted = """
-        select paid_at::date, currency_code, coalesce(sum(amount) filter (kind = 'charge'), 0),
-            coalesce(sum(amount) filter (kind = 'refund'), 0)
-        from payments where status = 'settled' and changed_at < ?::date + interval 1 day group by all order by all
-    """
-    expected = database.execute(counted, [through]).fetchall()
-    assert sorted(rows_of(frames["payments_daily"])) == expected
-    assert all(isinstance(amount, Decimal) for *_, charged, refunded in expected for amount in (charged, refunded))
-
-
-def test_the_truth_about_revenue_is_each_payment_at_the_rate_of_its_day_exactly(
-    database: Database, truth: Truth
-) -> None:
-    through, frames = truth
-    settled = """
-        select paid_at::date, currency_code, amount, kind from payments
-        where status = 'settled' and changed_at < ?::date + interval 1 day
-    """
-    revenue: dict[date, Decimal] = {}
-    for day, currency, amount, kind in database.execute(settled, [through]).fetchall():
-        dollars, units = (
-            Decimal(1) if code == "EUR" else Decimal(str(market.rate(code, day))) for code in ("USD", currency)
-        )
-        worth = (amount * dollars / units).quantize(Decimal("0.0001"), ROUND_HALF_UP)
-        revenue[day] = revenue.get(day, Decimal(0)) + (worth if kind == "charge" else -worth)
-    daily = frames["revenue_daily"].query("segment_type == 'total'")[["revenue_date", "revenue_usd"]]
-    assert [row for row in rows_of(daily) if row[1]] == sorted(revenue.items())
-    assert len(revenue) > 5

@@ -23,7 +23,17 @@ from tests.unit.logged import ACTIVITY, LAST, OPENING, TINY, Session, calendar, 
 
 OTHERS = {
     *("account_versions", "accounts_daily", "subscription_changes", "subscriptions_daily", "payments"),
-    *("payments_daily", "revenue_daily", "dates", "landed_dates", "titles", "plans", "experiments", "fx_rates"),
+    *(
+        "payments_daily",
+        "revenue_daily",
+        "dates",
+        "landed_dates",
+        "landed_dates",
+        "titles",
+        "plans",
+        "experiments",
+        "fx_rates",
+    ),
     *("countries", "country_indicators"),
 }
 FRAMES = PUBLISHED.keys() - OTHERS | {"delivery_daily"}

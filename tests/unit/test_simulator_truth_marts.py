@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from simulator.frames import Truth
-from simulator.market_truth import market_truth
 from tests.unit.conftest import Account
-from tests.unit.logged import LAST, TINY, calendar, records, share
+from tests.unit.logged import GROUPS, LAST, TINY, calendar, records, share
 
 Row = dict[str, Any]
 Key = tuple[str, date]
@@ -35,14 +34,6 @@ def active_days(user_days: UserDays) -> dict[str, list[date]]:
         if row["is_active"]:
             found.setdefault(user, []).append(day)
     return found
-
-
-def groups_of(country: str) -> dict[str, str]:
-    facts = records(market_truth()["countries"], "country_code")[country,]
-    return {"region": facts["region_name"], "income_group": facts["income_group"]}
-
-
-GROUPS = {code: groups_of(code) for code in ("US", "MX", "BR", "GB", "DE", "NA", "TR", "IN", "ID", "JP", "AU", "NZ")}
 
 
 def segments(row: Row, *kinds: str) -> list[Segment]:
