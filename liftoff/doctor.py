@@ -13,7 +13,6 @@ import httpx
 
 from contracts import ContractError, load_event_contracts
 from ingestion.landing import SourceError
-from ingestion.upstream import open_upstream
 from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.lake import Lake, LandingInterrupted
@@ -127,6 +126,8 @@ def _source(settings: Settings) -> Finding:
 
 
 def _warehouse(settings: Settings) -> Finding:
+    from ingestion.upstream import open_upstream
+
     try:
         with open_upstream(settings.warehouse_uri) as upstream:
             return Finding("Upstream warehouse", f"{upstream.name} shows {len(upstream.columns())} tables")

@@ -1,9 +1,15 @@
-"""A run that is killed at any moment: readers see a whole release, and the next run makes the same marts."""
+"""A run that is killed at any moment: readers see a whole release, and the next run makes the same marts.
+
+A build is made from what it reads: the release before, its plan, and the landings that the plan names. So of a run that
+was killed while landing only that is compared, once it is known what marts come of it.
+"""
 
 import itertools
 import os
 import pkgutil
+import shutil
 import signal
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -11,13 +17,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from liftoff import flow
-from liftoff.plan import Window
+from liftoff import building, flow, intake
+from liftoff.plan import BuildPlan, Window, read_plan
 from simulator.logs import write_day
+from storage.warehouse import sha256
 from tests.e2e.conftest import NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
 
+SPAN = window(2, 4)
 # Where the run is killed: the function, before or after its n-th call.
-POINTS = {
+LANDING = {
     "before a landing of events is written": ("liftoff.intake.stage_events", "before", 2),
     "after a landing of events is written": ("liftoff.intake.stage_events", "after", 2),
     "before the events are audited": ("liftoff.intake.gate.audit_events", "before", 1),
@@ -32,6 +40,8 @@ POINTS = {
     "after market data is written": ("ingestion.api.stage_market_data", "after", 1),
     "after market data is swapped, before its outcome": ("storage.lake.write_json", "before", 17),
     "before the attempts are recorded": ("liftoff.intake.records.keep_landings", "before", 1),
+}
+BUILDING = {
     "after the first model": ("liftoff.building._log_node", "after", 1),
     "after the last model": ("liftoff.building.dbt.build_models", "after", 1),
     "before the marts are audited": ("liftoff.building.gate.audit_marts", "before", 1),
@@ -49,7 +59,20 @@ SERVER.set_forkserver_preload(
     ]
 )
 
-Installations = tuple[Path, Path, Tables, Tables]
+Read = tuple[BuildPlan, str, Tables]
+"""The plan of a build, the digest of the release before, and the rows of each landing."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """A release of days 0 to 2, of which day 2 was short; its source repaired, and longer by two days."""
+
+    data_dir: Path
+    events_dir: Path
+    before: Tables
+    read: Read
+    """What the next build reads when nothing comes between."""
+    after: Tables
 
 
 def run_until_killed(target: str, when: str, count: int, span: Window, environment: dict[str, str]) -> None:
@@ -72,50 +95,78 @@ def run_until_killed(target: str, when: str, count: int, span: Window, environme
     flow.load(span)
 
 
-@pytest.fixture(scope="module")
-def installations(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Installations:
-    """An installation with days 0 to 2, of which day 2 was short; its source repaired, and longer by two days."""
-    root = tmp_path_factory.mktemp("killed")
-    with pytest.MonkeyPatch.context() as patch:
-        before = Platform(root / "before")
-        for variable, value in source.settings.items():
-            patch.setenv(variable, value)
-        patch.setenv("LIFTOFF_DATA_DIR", str(before.data_dir))
-        patch.setenv("LIFTOFF_EVENTS_DIR", str(root / "events"))
-        for number in range(2):
-            write_day(source.product, day(number), root / "events")
-        write_short_day(source.product, 2, root / "events")
-        before.load(0, 2)
-        for number in range(2, 5):
-            write_day(source.product, day(number), root / "events")
-        undisturbed = Platform(root / "undisturbed")
-        patch.setenv("LIFTOFF_DATA_DIR", str(undisturbed.data_dir))
-        undisturbed.load(0, 4)
-        return before.data_dir, root / "events", before.tables(), undisturbed.tables()
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_killed(
-    point: str,
-    installations: Installations,
-    new_platform: NewPlatform,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    start, events_dir, before, undisturbed = installations
-    platform = new_platform("platform", start)
-    monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(events_dir))
-    span = window(2, 4)
-
-    target, when, count = POINTS[point]
-    killed = SERVER.Process(target=run_until_killed, args=(target, when, count, span, dict(os.environ)))
+def kill_a_run(at: tuple[str, str, int]) -> None:
+    killed = SERVER.Process(target=run_until_killed, args=(*at, SPAN, dict(os.environ)))
     killed.start()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL, "the run was not killed there"
 
-    seen = platform.tables()
-    assert_same(seen, undisturbed if point == "after the link is swapped" else before)
+
+def land_and_prepare(platform: Platform) -> tuple[str, Read]:
+    """The candidate of the next build, and what the build will read."""
+    for land in (intake.land_events, intake.land_extracts, intake.land_market_data):
+        land(SPAN)
+    candidate_id = building.prepare()
+    assert candidate_id
+    candidate = platform.warehouse.candidate(candidate_id)
+    landings = {
+        str(path.relative_to(candidate.inputs)): duckdb.sql(f"from '{path}' order by all").fetchall()
+        for path in candidate.inputs.rglob("*.parquet")
+    }
+    return candidate_id, (read_plan(candidate.path), sha256(candidate.database), landings)
+
+
+@pytest.fixture(scope="module")
+def story(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Told once, to its end, and compared with one load of all days."""
+    root = tmp_path_factory.mktemp("killed")
+    platform, at_once = Platform(root / "platform"), Platform(root / "at-once")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in source.settings.items():
+            patch.setenv(variable, value)
+        patch.setenv("LIFTOFF_DATA_DIR", str(platform.data_dir))
+        patch.setenv("LIFTOFF_EVENTS_DIR", str(root / "events"))
+        for number in range(2):
+            write_day(source.product, day(number), root / "events")
+        write_short_day(source.product, 2, root / "events")
+        platform.load(0, 2)
+        shutil.copytree(platform.data_dir, root / "before", symlinks=True)
+        before = platform.tables()
+        for number in range(2, 5):
+            write_day(source.product, day(number), root / "events")
+        candidate_id, read = land_and_prepare(platform)
+        for step in (building.transform, building.audit, building.publish):
+            step(candidate_id)
+        patch.setenv("LIFTOFF_DATA_DIR", str(at_once.data_dir))
+        at_once.load(0, 4)
+    assert_same(platform.tables(), at_once.tables())
+    return Story(root / "before", root / "events", before, read, at_once.tables())
+
+
+@pytest.fixture
+def platform(story: Story, new_platform: NewPlatform, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """As it was before the source was repaired."""
+    platform = new_platform("platform", story.data_dir)
+    monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(story.events_dir))
+    return platform
+
+
+@pytest.mark.parametrize("point", LANDING)
+def test_killed_while_landing(point: str, story: Story, platform: Platform) -> None:
+    kill_a_run(LANDING[point])
+    assert_same(platform.tables(), story.before)
+
+    _, (plan, release_before, landings) = land_and_prepare(platform)
+    assert (plan, release_before) == story.read[:2]
+    assert landings == story.read[2]
+
+
+@pytest.mark.parametrize("point", BUILDING)
+def test_killed_while_building(point: str, story: Story, platform: Platform) -> None:
+    kill_a_run(BUILDING[point])
+    assert_same(platform.tables(), story.after if point == "after the link is swapped" else story.before)
 
     platform.load(2, 4)
-    assert_same(platform.tables(), undisturbed)
+    assert_same(platform.tables(), story.after)
     with duckdb.connect(str(platform.current().database), read_only=True) as connection:
         assert connection.execute("select count(*) from meta.ingest where status = 'accepted'").fetchall()[0][0] >= 3

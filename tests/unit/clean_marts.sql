@@ -23,7 +23,8 @@ event_count, crash_count, true as has_app_start, has_used as has_app_ready, play
 crash_count = 0 as is_crash_free
 from fct_user_activity_day
 union all
-select md5('anonymous'), 'da', 'sa', null, 0, date '{launch}', timestamp '{launch} 07:00', timestamp '{launch} 07:00', 0, null, 'tv', null, null, '1.0.0', 'NA', 1, 0, false, true, false, false, null;
+select md5('anonymous'), 'da', 'sa', null, 0, date '{launch}', timestamp '{launch} 07:00', timestamp '{launch} 07:00', 0, null, 'tv', null, null, '1.0.0', 'NA', 1, 0, false, true,
+false, false, null;
 
 create table fct_crash as
 select md5(session_key || 'crash') as event_id, session_key, device_id, session_id, user_id, null::varchar as playback_id, null::varchar as title_id, session_date as crash_date,
@@ -38,7 +39,8 @@ from fct_session group by session_date, hour(started_at), country_code;
 create table dim_device as
 select device_id, any_value(platform) as platform, if(any_value(platform) = 'tv', 'television', 'browser') as form_factor, any_value(device_model) as device_model,
 any_value(os_version) as os_version, arg_max(country_code, started_at) as country_code, arg_max(app_version, started_at) as app_version,
-arg_min(app_version, started_at) as first_app_version, count(distinct app_version) as app_version_count, min(session_date) as first_session_date, max(session_date) as last_session_date, count(*) as session_count
+arg_min(app_version, started_at) as first_app_version, count(distinct app_version) as app_version_count, min(session_date) as first_session_date,
+max(session_date) as last_session_date, count(*) as session_count
 from fct_session group by device_id;
 
 create table dim_user as
@@ -102,7 +104,8 @@ select date_day as rate_date, currency_code, published_date, date_day - publishe
 from rates;
 
 create table fct_payment as
-select payment_id, 's1' as subscription_id, 'u0' as user_id, 'basic' as plan_id, 'NA' as country_code, kind, status, status = 'settled' as is_settled, 5.49::decimal(18,4) as amount, 'EUR' as currency_code,
+select payment_id, 's1' as subscription_id, 'u0' as user_id, 'basic' as plan_id, 'NA' as country_code, kind, status, status = 'settled' as is_settled, 5.49::decimal(18,4) as amount,
+'EUR' as currency_code,
 timestamp '{launch}' + to_days(day_number) as paid_at, date '{launch}' + day_number as paid_date,
 if(status = 'pending', null, timestamp '{launch}' + to_days(day_number + 1)) as resolved_at, if(status = 'pending', 1, 2)::bigint as change_count,
 6.039::decimal(18,4) as amount_usd, (case when status <> 'settled' then 0 when kind = 'refund' then -6.039 else 6.039 end)::decimal(18,4) as revenue_usd
@@ -145,7 +148,8 @@ create table mart_active_users_rolling as
 with days as (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date),
 windows as (select unnest([1, 7, 28, 365])::bigint as window_days),
 users as (
-select date_day, window_days, user_id, 'all' as total, arg_max(platform, activity_date) as platform, arg_max(country_code, activity_date) as country, arg_max(app_version, activity_date) as app_version
+select date_day, window_days, user_id, 'all' as total, arg_max(platform, activity_date) as platform, arg_max(country_code, activity_date) as country,
+arg_max(app_version, activity_date) as app_version
 from days cross join windows join fct_user_activity_day on is_active and activity_date <= date_day and date_day - activity_date < window_days
 group by date_day, window_days, user_id),
 segmented as (
@@ -168,11 +172,15 @@ select *, last_day <= date '{last}' and not exists (select 1 from gaps where gap
 last_day <= date '{last}' and not exists (select 1 from gaps where gap_date between first_day - days and last_day) as is_comparable from periods),
 active as (
 select periods.*, user_id, 'all' as total, acquisition_platform, country_code as country, region_name as region, income_group,
-bool_or(activity_date between first_day and last_day) as is_now, bool_or(activity_date between first_day - days and first_day - 1) as is_previous, bool_or(activity_date < first_day) as is_before
-from periods cross join (select user_id, activity_date from fct_user_activity_day where is_active) join (from dim_user where version_number = 1) using (user_id) join dim_country using (country_code) group by all),
+bool_or(activity_date between first_day and last_day) as is_now, bool_or(activity_date between first_day - days and first_day - 1) as is_previous,
+bool_or(activity_date < first_day) as is_before
+from periods cross join (select user_id, activity_date from fct_user_activity_day where is_active) join (from dim_user where version_number = 1) using (user_id)
+join dim_country using (country_code) group by all),
 segmented as (
-select period_grain, first_day, segment_type, segment_value, count(*) filter (where is_now) as active_users, count(*) filter (where is_previous) as previous_active_users, count(*) filter (where is_now and not is_before) as new_users,
-count(*) filter (where is_now and is_previous) as retained_users, count(*) filter (where is_now and is_before and not is_previous) as resurrected_users, count(*) filter (where is_previous and not is_now) as churned_users
+select period_grain, first_day, segment_type, segment_value, count(*) filter (where is_now) as active_users, count(*) filter (where is_previous) as previous_active_users,
+count(*) filter (where is_now and not is_before) as new_users,
+count(*) filter (where is_now and is_previous) as retained_users, count(*) filter (where is_now and is_before and not is_previous) as resurrected_users,
+count(*) filter (where is_previous and not is_now) as churned_users
 from active unpivot (segment_value for segment_type in (total, acquisition_platform, country, region, income_group)) group by all)
 select period_grain, first_day as period_start_date, segment_type, segment_value, if(is_known, active_users, null)::bigint as active_users,
 if(is_comparable, previous_active_users, null)::bigint as previous_active_users, if(is_comparable, new_users, null)::bigint as new_users,
@@ -184,7 +192,8 @@ create table mart_retention_driver as
 with users as (
 select account.*, region_name as region, income_group,
 case when playback_start_count > 0 then 'watched' when crash_count > 0 then 'crashed' else 'neither' end as first_day, unnest(range(1, 29)) as day_number
-from (from dim_user where version_number = 1) as account join dim_country using (country_code) left join fct_user_activity_day as day_0 on account.user_id = day_0.user_id and created_date = activity_date),
+from (from dim_user where version_number = 1) as account join dim_country using (country_code)
+left join fct_user_activity_day as day_0 on account.user_id = day_0.user_id and created_date = activity_date),
 counted as (
 select driver, driver_value, day_number, count(*) as users, count(activity_date) as retained_users
 from users unpivot (driver_value for driver in (acquisition_platform, region, income_group, first_day)) as segmented
@@ -209,7 +218,8 @@ segmented as (
 from (select *, 'all' as total, country_code as country, concat(platform, ' ', app_version) as release from fct_user_activity_day)
 unpivot (segment_value for segment_type in (total, platform, country, app_version, release))),
 counted as (
-select date_day as activity_date, is_known, is_comparable, segment_type, segment_value, count(*) filter (where activity_date = date_day and has_opened) as a1, count(*) filter (where activity_date = date_day and has_used) as s1,
+select date_day as activity_date, is_known, is_comparable, segment_type, segment_value, count(*) filter (where activity_date = date_day and has_opened) as a1,
+count(*) filter (where activity_date = date_day and has_used) as s1,
 count(*) filter (where activity_date = date_day - 7 and has_opened) as a0, count(*) filter (where activity_date = date_day - 7 and has_used) as s0
 from days cross join segmented group by all),
 rated as (
@@ -258,18 +268,22 @@ with sessions as (
 from (select *, 'all' as total, concat(platform, ' ', app_version) as release from fct_session where has_app_start and not list_contains(cast({gaps} as date[]), session_date))
 unpivot (segment_value for segment_type in (total, platform, app_version, release)))
 select coalesce(session_date, date_day) as session_date, coalesce(segment_type, 'total') as segment_type, coalesce(segment_value, 'all') as segment_value,
-if(is_gap, null, count(session_key)) as started_sessions, if(is_gap, null, count(*) filter (where is_crash_free)) as crash_free_sessions, count(*) filter (where is_crash_free) / nullif(count(session_key), 0) as crash_free_rate,
+if(is_gap, null, count(session_key)) as started_sessions, if(is_gap, null, count(*) filter (where is_crash_free)) as crash_free_sessions,
+count(*) filter (where is_crash_free) / nullif(count(session_key), 0) as crash_free_rate,
 if(is_gap, null, count(*) filter (where has_startup_crash)) as startup_crash_sessions, count(*) filter (where has_startup_crash) / nullif(count(session_key), 0) as startup_crash_rate,
-if(is_gap, null, count(time_to_ready_seconds)) as ready_sessions, quantile_cont(time_to_ready_seconds, 0.5) as time_to_ready_p50_seconds, quantile_cont(time_to_ready_seconds, 0.95) as time_to_ready_p95_seconds
+if(is_gap, null, count(time_to_ready_seconds)) as ready_sessions, quantile_cont(time_to_ready_seconds, 0.5) as time_to_ready_p50_seconds,
+quantile_cont(time_to_ready_seconds, 0.95) as time_to_ready_p95_seconds
 from (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date) left join sessions on date_day = session_date
 group by date_day, is_gap, session_date, segment_type, segment_value;
 
 create table mart_engagement_daily as
 with watched as (
-select activity_date, segment_type, segment_value, count(*) filter (where watched_seconds > 0) as watching_users, sum(playback_start_count)::bigint as playback_count, sum(watched_seconds) / 3600 as watch_hours
+select activity_date, segment_type, segment_value, count(*) filter (where watched_seconds > 0) as watching_users, sum(playback_start_count)::bigint as playback_count,
+sum(watched_seconds) / 3600 as watch_hours
 from (select activity.*, 'all' as total, country_code as country, region_name as region, income_group from fct_user_activity_day as activity join dim_country using (country_code))
 unpivot (segment_value for segment_type in (total, platform, country, region, income_group, app_version)) group by all)
-select activity_date, segment_type, segment_value, day.active_users, month.active_users as active_users_28d, day.active_users / nullif(month.active_users, 0) as stickiness, month.is_full_window,
+select activity_date, segment_type, segment_value, day.active_users, month.active_users as active_users_28d, day.active_users / nullif(month.active_users, 0) as stickiness,
+month.is_full_window,
 if(day.active_users is null, null, coalesce(watching_users, 0)) as watching_users, if(day.active_users is null, null, coalesce(playback_count, 0)) as playback_count,
 if(day.active_users is null, null, coalesce(watch_hours, 0)) as watch_hours, coalesce(watch_hours, 0) / nullif(day.active_users, 0) as watch_hours_per_active_user
 from (from mart_active_users_rolling where window_days = 1) as day join (from mart_active_users_rolling where window_days = 28) as month using (activity_date, segment_type, segment_value)
