@@ -77,7 +77,7 @@ UNKNOWN_FUNCTION = (
 )
 
 _INTERVAL = "a date plus an interval is a timestamp here and a date there: use add_days"
-_ZONE = "DuckDB ignores an offset, Spark does not: all timestamps are UTC without a zone, from where they land"
+_ZONE = "DuckDB ignores an offset, Spark does not: write UTC without a zone"
 # Type of segment, what it looks like in lower case, and what to write instead.
 SYNTAX: list[tuple[str, str, str]] = [
     ("quoted_identifier", "", "Spark reads double quotes as a string: choose a name that needs no quotes"),
@@ -85,14 +85,10 @@ SYNTAX: list[tuple[str, str, str]] = [
     ("binary_operator", "//", "Spark has no //: use floor(a / b)"),
     ("wildcard_exclude", "", "Spark has no * exclude: list the columns"),
     ("wildcard_replace", "", "Spark has no * replace: list the columns"),
-    ("interval_expression", "", "a date plus an interval is a timestamp here and a date there: use add_days"),
-    ("datetime_literal", "interval", "a date plus an interval is a timestamp here and a date there: use add_days"),
-    (
-        "datetime_literal",
-        r".*:.*(z|[+-]\d\d(:?\d\d)?)'$",
-        "DuckDB ignores the offset, Spark does not: write UTC without",
-    ),
-    ("time_zone_grammar", "", "all timestamps are UTC without a zone: convert them before they come here"),
+    ("interval_expression", "", _INTERVAL),
+    ("datetime_literal", "interval", _INTERVAL),
+    ("datetime_literal", r".*:.*(z|[+-]\d\d(:?\d\d)?)'$", _ZONE),
+    ("time_zone_grammar", "", _ZONE),
     ("date_part", "dow|isodow|weekday|dayofweek", _WEEKDAY),
     ("date_part", "(?!(year|quarter|month|week|day|doy|hour|minute)$)", "the engines differ: hide it in macros/engine"),
 ]

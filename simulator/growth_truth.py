@@ -129,10 +129,13 @@ def _metric_driver(activity: Activity, kind: str) -> pd.DataFrame:
         for is_so in (rows["qualification"] >= OPENED, rows["qualification"] == USED)
     )
     attempted_before, successful_before = _a_week_before(attempted), _a_week_before(successful)
-    # Who was not there a week before is held against everybody of that day.
-    is_new = attempted_before == 0
-    base = np.where(is_new, attempted_before.sum(axis=0), attempted_before)
-    base_successful = np.where(is_new, successful_before.sum(axis=0), successful_before)
+    # Who was not there a week before is held against everybody of that day, and where nobody was, against themselves.
+    everybody = attempted_before.sum(axis=0)
+    was_there, was_anybody = attempted_before > 0, everybody > 0
+    base = np.select([was_there, was_anybody], [attempted_before, everybody], attempted)
+    base_successful = np.select(
+        [was_there, was_anybody], [successful_before, successful_before.sum(axis=0)], successful
+    )
     # Whole numbers until the one division: equal effects are equal then, and their order is that of the names.
     rate_effect = ratio(successful * base - attempted * base_successful, base)
     table = by_segment(

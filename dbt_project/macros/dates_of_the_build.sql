@@ -30,3 +30,22 @@
 {%- macro last_date() -%}
     date '{{ var('last_date') }}'
 {%- endmacro -%}
+
+
+{#- The days of dim_date, each with is_gap and with landed_days: so many days on end have landed until it, itself
+    included. A window of W days is full where these are W or more. -#}
+{%- macro days_since_launch() -%}
+    (
+        select
+            *,
+            launch_day_number - max(case when is_gap then launch_day_number else -1 end) over (
+                order by date_day
+            ) as landed_days
+        from (
+            select
+                *,
+                {{ is_among('date_day', 'gap_dates') }} as is_gap
+            from {{ ref('dim_date') }}
+        ) as calendar
+    )
+{%- endmacro -%}

@@ -39,6 +39,23 @@
 {%- endmacro -%}
 
 
+{#- The segments that a relation has, and the total, also of an empty one. -#}
+{%- macro segments_in(relation) -%}
+    (
+        select
+            segment_type,
+            segment_value
+        from {{ relation }} as rows_with_segments
+
+        union
+
+        select
+            'total' as segment_type,
+            'all' as segment_value
+    )
+{%- endmacro -%}
+
+
 {#- A relation with one column, window_days. -#}
 {%- macro windows(days) -%}
     (

@@ -125,12 +125,14 @@ def loaded(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
     @cache
     def load(*windows: tuple[int, int]) -> Path:
-        platform = Platform(tmp_path_factory.mktemp("loaded"))
+        *earlier, (first, last) = windows
+        platform = Platform(tmp_path_factory.mktemp("loaded") / "data")
+        if earlier:
+            shutil.copytree(load(*earlier), platform.data_dir, symlinks=True)
         with pytest.MonkeyPatch.context() as patch:
             for variable, value in {**source.settings, "LIFTOFF_DATA_DIR": str(platform.data_dir)}.items():
                 patch.setenv(variable, value)
-            for first, last in windows:
-                platform.load(first, last)
+            platform.load(first, last)
         return platform.data_dir
 
     return load

@@ -20,6 +20,7 @@ import pytest
 from liftoff import building, flow, intake
 from liftoff.plan import BuildPlan, Window, read_plan
 from simulator.logs import write_day
+from storage import meta
 from storage.warehouse import sha256
 from tests.e2e.conftest import NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
 
@@ -116,6 +117,11 @@ def land_and_prepare(platform: Platform) -> tuple[str, Read]:
     return candidate_id, (read_plan(candidate.path), sha256(candidate.database), landings)
 
 
+def accepted(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many landings are known to have been accepted."""
+    return int(connection.execute("select count(*) from meta.ingest where status = 'accepted'").fetchall()[0][0])
+
+
 @pytest.fixture(scope="module")
 def story(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Told once, to its end, and compared with one load of all days."""
@@ -140,6 +146,7 @@ def story(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Story:
         patch.setenv("LIFTOFF_DATA_DIR", str(at_once.data_dir))
         at_once.load(0, 4)
     assert_same(platform.tables(), at_once.tables())
+    assert sum(map(len, read[2].values())) > 1_000, "what builds read is not compared"
     return Story(root / "before", root / "events", before, read, at_once.tables())
 
 
@@ -159,6 +166,9 @@ def test_killed_while_landing(point: str, story: Story, platform: Platform) -> N
     _, (plan, release_before, landings) = land_and_prepare(platform)
     assert (plan, release_before) == story.read[:2]
     assert landings == story.read[2]
+    with duckdb.connect() as connection:
+        meta.load(connection, platform.data_dir / "lake")
+        assert accepted(connection) >= 3
 
 
 @pytest.mark.parametrize("point", BUILDING)
@@ -169,4 +179,4 @@ def test_killed_while_building(point: str, story: Story, platform: Platform) -> 
     platform.load(2, 4)
     assert_same(platform.tables(), story.after)
     with duckdb.connect(str(platform.current().database), read_only=True) as connection:
-        assert connection.execute("select count(*) from meta.ingest where status = 'accepted'").fetchall()[0][0] >= 3
+        assert accepted(connection) >= 3

@@ -64,8 +64,8 @@ ordered as (
 )
 
 select
-    -- keys; one digest inside the other, so that no choice of ids can make two pairs look alike
-    md5(md5(user_id) || cast(change_id as string)) as user_key,
+    -- keys
+    {{ key_of('user_id', 'cast(change_id as string)') }} as user_key,
     user_id,
 
     -- when the version holds

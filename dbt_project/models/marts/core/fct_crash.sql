@@ -16,8 +16,7 @@ events as (
 select
     -- keys
     event_id,
-    -- one digest inside the other, so that no choice of ids can make two pairs look alike
-    md5(md5(device_id) || session_id) as session_key,
+    {{ key_of('device_id', 'session_id') }} as session_key,
     device_id,
     session_id,
     attributed_user_id as user_id,

@@ -11,8 +11,7 @@ playbacks as (
 
     select
         *,
-        -- one digest inside the other, so that no choice of ids can make two combinations look alike
-        md5(md5(device_id) || session_id) as session_key
+        {{ key_of('device_id', 'session_id') }} as session_key
     from {{ ref('int_playback__summarised') }}
 
 )

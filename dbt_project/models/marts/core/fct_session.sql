@@ -14,8 +14,8 @@ sessions as (
 )
 
 select
-    -- keys; one digest inside the other, so that no choice of ids can make two pairs look alike
-    md5(md5(device_id) || session_id) as session_key,
+    -- keys
+    {{ key_of('device_id', 'session_id') }} as session_key,
     device_id,
     session_id,
     user_id,

@@ -18,7 +18,7 @@ select
     change_id,
     subscription_id,
     user_id,
-    md5(md5(plan_id) || currency_code) as plan_key,
+    {{ key_of('plan_id', 'currency_code') }} as plan_key,
     plan_id,
     currency_code,
 

@@ -93,32 +93,13 @@ counted as (
 
 ),
 
-days as (
-
-    select
-        date_day,
-        launch_day_number,
-        {{ is_among('date_day', 'gap_dates') }} as is_gap
-    from {{ ref('dim_date') }}
-
-),
-
-landings as (
-
-    select
-        *,
-        max(case when is_gap then launch_day_number else -1 end) over (order by date_day) as last_gap_number
-    from days
-
-),
-
 cells as (
 
     select
-        landings.*,
+        days.*,
         windows.window_days,
         numbers.n as active_days
-    from landings
+    from {{ days_since_launch() }} as days
     cross join {{ windows([7, 28]) }} as windows
     inner join {{ integers(1, 28) }} as numbers on windows.window_days >= numbers.n
 
@@ -150,5 +131,5 @@ select
 
     -- how many
     case when not is_gap then cast(user_count as bigint) end as user_count,
-    launch_day_number - last_gap_number >= window_days as is_full_window
+    landed_days >= window_days as is_full_window
 from summed

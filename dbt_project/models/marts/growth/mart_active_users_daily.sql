@@ -1,15 +1,6 @@
 -- Grain: one row per day from launch to the last landed day (activity_date).
 with
 
-days as (
-
-    select
-        date_day,
-        {{ is_among('date_day', 'gap_dates') }} as is_gap
-    from {{ ref('dim_date') }}
-
-),
-
 landings as (
 
     select
@@ -18,7 +9,7 @@ landings as (
             order by date_day
             rows between 1 following and unbounded following
         ) as later_landed_days
-    from days
+    from {{ days_since_launch() }} as days
 
 ),
 

@@ -94,50 +94,16 @@ segmented as (
 
 ),
 
-days as (
-
-    select
-        date_day,
-        launch_day_number,
-        {{ is_among('date_day', 'gap_dates') }} as is_gap
-    from {{ ref('dim_date') }}
-
-),
-
-landings as (
-
-    select
-        *,
-        max(case when is_gap then launch_day_number else -1 end) over (order by date_day) as last_gap_number
-    from days
-
-),
-
-seen as (
-
-    select distinct
-        segment_type,
-        segment_value
-    from segmented
-
-    union
-
-    select
-        'total' as segment_type,
-        'all' as segment_value
-
-),
-
 cells as (
 
     select
-        landings.*,
+        days.*,
         windows.window_days,
         seen.segment_type,
         seen.segment_value
-    from landings
+    from {{ days_since_launch() }} as days
     cross join {{ windows([1, 7, 28, 365]) }} as windows
-    cross join seen
+    cross join {{ segments_in('segmented') }} as seen
 
 ),
 
@@ -169,5 +135,5 @@ select
 
     -- how many
     case when not is_gap then cast(user_count as bigint) end as active_users,
-    launch_day_number - last_gap_number >= window_days as is_full_window
+    landed_days >= window_days as is_full_window
 from summed

@@ -14,10 +14,10 @@ cells as (
     select
         calendar.date_day as activity_date,
         calendar.day_of_week,
-        {{ is_among('calendar.date_day', 'gap_dates') }} as is_gap,
+        calendar.is_gap,
         cast(hours.n as bigint) as hour_of_day,
         countries.country_code
-    from {{ ref('dim_date') }} as calendar
+    from {{ days_since_launch() }} as calendar
     cross join {{ integers(0, 23) }} as hours
     cross join countries
 

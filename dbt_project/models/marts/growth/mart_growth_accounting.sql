@@ -20,8 +20,8 @@ days as (
         'day' as period_grain,
         date_day as period_start_date,
         date_day,
-        {{ is_among('date_day', 'gap_dates') }} as is_gap
-    from {{ ref('dim_date') }}
+        is_gap
+    from {{ days_since_launch() }} as calendar
 
     union all
 
@@ -29,8 +29,8 @@ days as (
         'week' as period_grain,
         week_start_date as period_start_date,
         date_day,
-        {{ is_among('date_day', 'gap_dates') }} as is_gap
-    from {{ ref('dim_date') }}
+        is_gap
+    from {{ days_since_launch() }} as calendar
 
 ),
 
@@ -134,21 +134,6 @@ segmented as (
 
 ),
 
-seen as (
-
-    select distinct
-        segment_type,
-        segment_value
-    from segmented
-
-    union
-
-    select
-        'total' as segment_type,
-        'all' as segment_value
-
-),
-
 cells as (
 
     select
@@ -161,7 +146,7 @@ cells as (
         coalesce(segmented.resurrected_users, 0) as resurrected_users,
         coalesce(segmented.churned_users, 0) as churned_users
     from periods
-    cross join seen
+    cross join {{ segments_in('segmented') }} as seen
     left join segmented
         on
             periods.period_grain = segmented.period_grain

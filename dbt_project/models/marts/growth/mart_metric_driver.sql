@@ -91,18 +91,20 @@ compared as (
 ),
 
 -- What was not there a week before, such as a new release, is held against everybody of that day: else all that it
--- does well or badly would count as volume.
+-- does well or badly would count as volume. Where nobody was there at all, it does.
 based as (
 
     select
         compared.*,
         case
             when compared.previous_attempted_users > 0 then compared.previous_attempted_users
-            else everybody.previous_attempted_users
+            when everybody.previous_attempted_users > 0 then everybody.previous_attempted_users
+            else compared.attempted_users
         end as base_attempted_users,
         case
             when compared.previous_attempted_users > 0 then compared.previous_successful_users
-            else everybody.previous_successful_users
+            when everybody.previous_attempted_users > 0 then everybody.previous_successful_users
+            else compared.successful_users
         end as base_successful_users
     from compared
     inner join compared as everybody
@@ -119,15 +121,10 @@ effects as (
         *,
         successful_users / nullif(attempted_users, 0) as success_rate,
         base_successful_users / nullif(base_attempted_users, 0) as base_success_rate,
-        coalesce(
-            (attempted_users - previous_attempted_users) * base_successful_users / nullif(base_attempted_users, 0),
-            successful_users
-        ) as volume,
-        coalesce(
-            (successful_users * base_attempted_users - attempted_users * base_successful_users)
-            / nullif(base_attempted_users, 0),
-            0
-        ) as rate
+        (attempted_users - previous_attempted_users) * base_successful_users
+        / nullif(base_attempted_users, 0) as volume,
+        (successful_users * base_attempted_users - attempted_users * base_successful_users)
+        / nullif(base_attempted_users, 0) as rate
     from based
 
 )
@@ -152,10 +149,10 @@ select
     case
         when is_comparable then cast(successful_users - previous_successful_users as bigint)
     end as change_users,
-    case when is_comparable then volume end as volume_effect,
-    case when is_comparable then rate end as rate_effect,
+    case when is_comparable then coalesce(volume, 0) end as volume_effect,
+    case when is_comparable then coalesce(rate, 0) end as rate_effect,
     case
         when is_comparable
-            then row_number() over (partition by activity_date, segment_type order by rate, segment_value)
+            then row_number() over (partition by activity_date, segment_type order by coalesce(rate, 0), segment_value)
     end as rate_effect_rank
 from effects

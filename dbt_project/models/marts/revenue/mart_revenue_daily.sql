@@ -33,57 +33,22 @@ counted as (
     from {{ by_segment('settled', segments) }} as by_segment
     group by paid_date, segment_type, segment_value
 
-),
-
-days as (
-
-    select
-        date_day,
-        {{ is_among('date_day', 'gap_dates') }} as is_gap
-    from {{ ref('dim_date') }}
-
-),
-
-cells as (
-
-    select
-        days.date_day as revenue_date,
-        days.is_gap,
-        counted.segment_type,
-        counted.segment_value
-    from counted
-    inner join days on counted.paid_date = days.date_day
-    where not days.is_gap and counted.segment_type <> 'total'
-
-    union all
-
-    select
-        date_day as revenue_date,
-        is_gap,
-        'total' as segment_type,
-        'all' as segment_value
-    from days
-
 )
 
 select
     -- keys
-    cells.revenue_date,
-    cells.segment_type,
-    cells.segment_value,
+    days.date_day as revenue_date,
+    coalesce(counted.segment_type, 'total') as segment_type,
+    coalesce(counted.segment_value, 'all') as segment_value,
 
     -- money
-    cast(case when not cells.is_gap then coalesce(counted.charged_usd, 0) end as decimal(18, 4)) as charged_usd,
-    cast(case when not cells.is_gap then coalesce(counted.refunded_usd, 0) end as decimal(18, 4)) as refunded_usd,
-    cast(case when not cells.is_gap then coalesce(counted.revenue_usd, 0) end as decimal(18, 4)) as revenue_usd,
+    cast(case when not days.is_gap then coalesce(counted.charged_usd, 0) end as decimal(18, 4)) as charged_usd,
+    cast(case when not days.is_gap then coalesce(counted.refunded_usd, 0) end as decimal(18, 4)) as refunded_usd,
+    cast(case when not days.is_gap then coalesce(counted.revenue_usd, 0) end as decimal(18, 4)) as revenue_usd,
 
     -- how many
-    case when not cells.is_gap then coalesce(counted.paying_users, 0) end as paying_users,
-    case when not cells.is_gap then coalesce(counted.charge_count, 0) end as charge_count,
-    case when not cells.is_gap then coalesce(counted.refund_count, 0) end as refund_count
-from cells
-left join counted
-    on
-        cells.revenue_date = counted.paid_date
-        and cells.segment_type = counted.segment_type
-        and cells.segment_value = counted.segment_value
+    case when not days.is_gap then coalesce(counted.paying_users, 0) end as paying_users,
+    case when not days.is_gap then coalesce(counted.charge_count, 0) end as charge_count,
+    case when not days.is_gap then coalesce(counted.refund_count, 0) end as refund_count
+from {{ days_since_launch() }} as days
+left join counted on days.date_day = counted.paid_date and not days.is_gap
