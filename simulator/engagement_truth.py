@@ -39,14 +39,18 @@ def engagement_truth(activity: Activity, rolling: Rolling, sessions: pd.DataFram
 
 
 def _engagement(activity: Activity, rolling: Rolling, kind: str) -> pd.DataFrame:
-    values, active = rolling[kind]
     rows = activity.within
     all_values, codes = split(kind, {name: rows[name] for name in ("platform", "country", "release")})
-    there = np.array([list(all_values).index(value) for value in values])
+    there = np.union1d(codes, [0]) if kind == "total" else np.unique(codes)
     watching, playbacks, watched = (
         count(len(all_values), activity.days, codes, rows["day"], weights)[there]
         for weights in (rows["watched"] > 0, rows["playback_start_count"], rows["watched"])
     )
+    values = [all_values[place] for place in there]
+    known, counts = rolling[kind]
+    active = {window: np.zeros_like(watched) for window in (1, MONTH)}
+    for window, users in active.items():
+        users[[values.index(value) for value in known]] = counts[window]
     table = by_segment(
         kind,
         values,

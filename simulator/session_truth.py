@@ -172,8 +172,6 @@ def _crashes(product: Product, rows: pd.DataFrame) -> pd.DataFrame:
         {
             "event_id": ids("", event) + ids("", product.ids("event", event)),
             **_ids(rows),
-            "playback_id": pd.Series(None, index=rows.index, dtype="string"),
-            "title_id": pd.Series(None, index=rows.index, dtype="string"),
             "crash_date": dates(product, rows["at"].to_numpy() // DAY),
             "crashed_at": moments(product, rows["at"].to_numpy()),
             "phase": names(PHASES, choice // len(ERROR_CODES)),

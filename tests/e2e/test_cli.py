@@ -62,7 +62,7 @@ def test_a_window_is_run_through_the_real_dag_and_reported_line_by_line_without_
     assert installed.current().id in done.stdout
     lines = done.stdout.splitlines()
     assert [line.split("  ")[0] for line in lines if line.startswith("✓")][-3:] == [
-        ["✓ Building models and testing them"][0],
+        "✓ Building models and testing them",
         "✓ Auditing the marts",
         "✓ Publishing",
     ]

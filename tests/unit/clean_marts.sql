@@ -27,7 +27,7 @@ select md5('anonymous'), 'da', 'sa', null, 0, date '{launch}', timestamp '{launc
 false, false, null;
 
 create table fct_crash as
-select md5(session_key || 'crash') as event_id, session_key, device_id, session_id, user_id, null::varchar as playback_id, null::varchar as title_id, session_date as crash_date,
+select md5(session_key || 'crash') as event_id, session_key, device_id, session_id, user_id, session_date as crash_date,
 started_at + interval 1 minute as crashed_at, if(has_startup_crash, 'startup', 'browse') as phase, null::varchar as error_code, platform, device_model, os_version, app_version, country_code
 from fct_session where crash_count > 0;
 

@@ -111,8 +111,6 @@ def test_crashes(truth: Truth, logged: list[Session]) -> None:
         (event["event_id"],): {
             **{name: event[name] for name in ("device_id", "session_id")},
             "user_id": event["user"],
-            "playback_id": None,
-            "title_id": None,
             "crash_date": event["day"],
             "crashed_at": event["at"],
             "phase": event["properties"]["phase"],

@@ -20,8 +20,6 @@ select
     device_id,
     session_id,
     attributed_user_id as user_id,
-    playback_id,
-    title_id,
 
     -- when
     event_date as crash_date,

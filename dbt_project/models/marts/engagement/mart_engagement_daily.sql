@@ -39,36 +39,64 @@ active as (
         segment_type,
         segment_value,
         max(case when window_days = 1 then active_users end) as active_users,
-        max(case when window_days = 28 then active_users end) as active_users_28d,
-        bool_or(window_days = 28 and is_full_window) as is_full_window,
-        bool_or(active_users is not null) as is_known
+        max(case when window_days = 28 then active_users end) as active_users_28d
     from {{ ref('mart_active_users_rolling') }}
     group by activity_date, segment_type, segment_value
+
+),
+
+-- All segments of user-days: some watch, after midnight or before an app that never gets ready, and are not active.
+cells as (
+
+    select
+        days.date_day as activity_date,
+        days.is_gap,
+        days.landed_days >= 28 as is_full_window,
+        seen.segment_type,
+        seen.segment_value
+    from {{ days_since_launch() }} as days
+    cross join {{ segments_in('segmented') }} as seen
+
+),
+
+counted_or_none as (
+
+    select
+        cells.*,
+        case when not cells.is_gap then coalesce(active.active_users, 0) end as active_users,
+        case when not cells.is_gap then coalesce(active.active_users_28d, 0) end as active_users_28d,
+        case when not cells.is_gap then coalesce(segmented.watching_users, 0) end as watching_users,
+        case when not cells.is_gap then coalesce(segmented.playback_count, 0) end as playback_count,
+        case when not cells.is_gap then coalesce(segmented.watch_hours, 0) end as watch_hours
+    from cells
+    left join active
+        on
+            cells.activity_date = active.activity_date
+            and cells.segment_type = active.segment_type
+            and cells.segment_value = active.segment_value
+    left join segmented
+        on
+            cells.activity_date = segmented.activity_date
+            and cells.segment_type = segmented.segment_type
+            and cells.segment_value = segmented.segment_value
 
 )
 
 select
     -- keys
-    active.activity_date,
-    active.segment_type,
-    active.segment_value,
+    activity_date,
+    segment_type,
+    segment_value,
 
     -- coming
-    active.active_users,
-    active.active_users_28d,
-    active.active_users / nullif(active.active_users_28d, 0) as stickiness,
-    active.is_full_window,
+    active_users,
+    active_users_28d,
+    active_users / nullif(active_users_28d, 0) as stickiness,
+    is_full_window,
 
     -- watching
-    case when active.is_known then cast(coalesce(segmented.watching_users, 0) as bigint) end as watching_users,
-    case when active.is_known then cast(coalesce(segmented.playback_count, 0) as bigint) end as playback_count,
-    case when active.is_known then coalesce(segmented.watch_hours, 0) end as watch_hours,
-    case
-        when active.is_known then coalesce(segmented.watch_hours, 0)
-    end / nullif(active.active_users, 0) as watch_hours_per_active_user
-from active
-left join segmented
-    on
-        active.activity_date = segmented.activity_date
-        and active.segment_type = segmented.segment_type
-        and active.segment_value = segmented.segment_value
+    cast(watching_users as bigint) as watching_users,
+    cast(playback_count as bigint) as playback_count,
+    watch_hours,
+    watch_hours / nullif(active_users, 0) as watch_hours_per_active_user
+from counted_or_none
