@@ -2,9 +2,10 @@
 
     python -m benchmarks.increment --users 2000 [--json]
 
-The same product lives on; each measured day is a process of its own. What reads events (staging, intermediate and the
-facts of restated days) should cost the same whatever came before; what is rebuilt whole, the tests, and the copy of the
-release grow with history and are reported apart.
+Two products, one a month old and one a year: as a product keeps gaining users, the younger one is made larger, so that
+their days are of one size. Each measured day is a process of its own, in turns. What reads events (staging,
+intermediate and the facts of restated days) should cost the same in both; what is rebuilt whole, the tests, and the
+copy of the release grow with history and are reported apart.
 """
 
 import json
@@ -13,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -27,11 +27,13 @@ from simulator.logs import write_day
 from simulator.product import Product
 from simulator.warehouse import write_days
 
-LAUNCH = date(2026, 1, 5)
-MEASURED = {"day 30": (30, 31, 32), "day 365": (363, 364, 365)}
+LAUNCH = date(2025, 1, 6)  # so that all of its days are over: the stand-in knows no rates of the future
+AGES = {"day 30": 30, "day 365": 363}
+MEASURED_DAYS = 3
 ONE_DAY = """
 import json, sys, time
 from datetime import date
+import duckdb
 from pathlib import Path
 from liftoff import flow
 from liftoff.plan import Window
@@ -63,50 +65,70 @@ for result in json.loads((folder / "run_results.json").read_text())["results"]:
     seconds[kind] = seconds.get(kind, 0) + result["execution_time"]
     seconds["transform"] -= result["execution_time"]
 seconds["dbt itself"] = seconds.pop("transform")
+with duckdb.connect(str(load_settings().data_dir / "warehouse/current/liftoff.duckdb"), read_only=True) as release:
+    [(events,)] = release.execute(
+        "select sum(event_count) from fct_activity_hour where activity_date = ?", [window.end]
+    ).fetchall()
+seconds["thousand events"] = events / 1_000
 seconds["release MB"] = (load_settings().data_dir / "warehouse/current/liftoff.duckdb").stat().st_size / 2**20
 print(json.dumps(seconds))
 """
 
 
 def main(
-    users: Annotated[int, typer.Option(help="Sign-ups in the first 60 days.")] = 2_000,
+    users: Annotated[int, typer.Option(help="Sign-ups in the first 60 days of the older product.")] = 2_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
-    """Live for a year, and measure three days after a month and three at its end."""
+    """Live for a month and for a year, and measure the three days after."""
     console = Console(stderr=True)
-    product = Product(users=users, launch_date=LAUNCH, story="launch")
-    measured: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder, serving() as url:
-        settings = {
-            "LIFTOFF_DATA_DIR": f"{folder}/data",
-            "LIFTOFF_EVENTS_DIR": f"{folder}/events",
-            "LIFTOFF_WAREHOUSE_URI": f"{folder}/warehouse.duckdb",
-            "LIFTOFF_WORLD_BANK_URL": url,
-            "LIFTOFF_FX_URL": url,
+        lines = {
+            age: write_day(product(users), LAUNCH + timedelta(age), Path(folder) / "size") for age in AGES.values()
         }
-        done = 0
-        for name, numbers in MEASURED.items():
-            console.log(f"days {done} to {numbers[0] - 1}")
-            live(product, range(done, numbers[-1] + 1), Path(folder))
-            load(done, numbers[0] - 1, settings)
-            runs = [load(number, number, settings) for number in numbers]
-            measured[name] = {key: statistics.median(run.get(key, 0) for run in runs) for key in runs[0]}
-            done = numbers[-1] + 1
+        growth = max(lines.values()) / min(lines.values())
+        console.log(f"a day has {growth:.2f} times as many events after a year as after a month")
+        settings = {}
+        for name, age in AGES.items():
+            console.log(f"{name}: {age} days in one window")
+            settings[name] = _settings(Path(folder) / name, url)
+            live(product(users if age > 100 else round(users * growth)), age + MEASURED_DAYS, Path(folder) / name)
+            load(0, age - 1, settings[name])
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in AGES}
+        for number in range(MEASURED_DAYS):
+            for name, age in AGES.items():
+                runs[name].append(load(age + number, age + number, settings[name]))
+    measured = {
+        name: {key: statistics.median(run.get(key, 0) for run in of) for key in of[0]} for name, of in runs.items()
+    }
     first, last = measured.values()
     if as_json:
         print(json.dumps(measured, indent=1))
         return
-    table = Table(
-        "seconds, median of 3 days", *measured, "ratio", title=f"One more day of a product of {users:,} users"
-    )
+    table = Table("seconds, median of 3 days", *measured, "ratio", title="One more day, of as many events")
     for key in first:
         table.add_row(key, f"{first[key]:.2f}", f"{last[key]:.2f}", f"{last[key] / first[key]:.2f}")
     Console().print(table)
 
 
-def live(product: Product, numbers: Iterable[int], folder: Path) -> None:
-    """What the product leaves behind on these days."""
-    days = [LAUNCH + timedelta(days=number) for number in numbers]
+def product(users: int) -> Product:
+    """One of that size."""
+    return Product(users=users, launch_date=LAUNCH, story="launch")
+
+
+def _settings(folder: Path, url: str) -> dict[str, str]:
+    return {
+        "LIFTOFF_DATA_DIR": str(folder / "data"),
+        "LIFTOFF_LAUNCH_DATE": str(LAUNCH),
+        "LIFTOFF_EVENTS_DIR": str(folder / "events"),
+        "LIFTOFF_WAREHOUSE_URI": str(folder / "warehouse.duckdb"),
+        "LIFTOFF_WORLD_BANK_URL": url,
+        "LIFTOFF_FX_URL": url,
+    }
+
+
+def live(product: Product, count: int, folder: Path) -> None:
+    """What the product leaves behind on its first days."""
+    days = [LAUNCH + timedelta(days=number) for number in range(count)]
     for day in days:
         write_day(product, day, folder / "events")
     write_days(product, days, folder / "warehouse.duckdb")
@@ -118,11 +140,12 @@ def load(first: int, last: int, settings: dict[str, str]) -> dict[str, float]:
     run = subprocess.run(
         [sys.executable, "-c", ONE_DAY, *window],
         env=os.environ | settings,
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
         text=True,
     )
+    if run.returncode:
+        sys.exit(f"The load of {window[0]} to {window[1]} failed:\n{run.stderr}")
     seconds: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
     return seconds
 

@@ -56,6 +56,7 @@ def main() -> None:
         release = _current(settings)
         _show_load(settings, release, display)
         _show_numbers(settings, release)
+        _show_findings(settings, release)
 
         next_day = last + timedelta(days=1)
         _say(
@@ -216,6 +217,55 @@ def _headlines(settings: Settings, release: Release) -> dict[str, list[str]]:
             ]
             rows[title] = [form.format(connection.execute(sql).fetchall()[0][0]) for sql in questions]
     return rows
+
+
+# What was planted in the launch, as the marts that look for such things put it first.
+FINDINGS = {
+    "What broke, against a week before?": """
+        select
+            segment_value || ' on ' || activity_date,
+            printf('%.0f people could not use the app who would have the week before', -rate_effect)
+        from mart_metric_driver where segment_type = 'release' order by rate_effect limit 1
+    """,
+    "Where was it dark?": """
+        select
+            any_value(country.country_name) || ' on ' || activity_date,
+            printf(
+                'from %d to %d h UTC %d devices were seen, %.0f were expected',
+                min(hour_of_day), max(hour_of_day) + 1, sum(active_devices)::bigint, sum(expected_active_devices)
+            )
+        from mart_activity_hourly as hourly join dim_country as country using (country_code)
+        where shortfall_rank <= 6 group by country_code, activity_date order by count(*) desc limit 1
+    """,
+    "Whose first day matters?": """
+        select
+            'first day: ' || driver_value,
+            printf(
+                '%.0f%% come back on the next day, of all %.0f%%', 100 * retention_rate, 100 * overall_retention_rate
+            )
+        from mart_retention_driver where driver = 'first_day' and day_number = 1 order by retention_rate limit 1
+    """,
+    "Which variants are worth it?": """
+        select
+            experiment_id, printf('%s %+.0f%% (%+.0f to %+.0f): ', metric, 100 * lift, 100 * lift_low, 100 * lift_high)
+            || verdict
+        from mart_experiment_result where metric_role = 'goal' and variant_id = 'treatment' order by p_value
+    """,
+}
+
+
+def _show_findings(settings: Settings, release: Release) -> None:
+    _say(
+        "What the launch team reads in them",
+        "A bad release, a country that went dark, and experiments of which one works, one does nothing and one is "
+        "broken were planted in the launch. Each is the first row of the mart that looks for such things.",
+    )
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
+    with connect(settings, release.database, read_only=True) as connection:
+        for question, sql in FINDINGS.items():
+            for number, (subject, finding) in enumerate(connection.execute(sql).fetchall()):
+                table.add_row("" if number else question, Text(subject, "cyan"), finding)
+    console.print(table)
 
 
 def _show_verdict(verdicts: list[Verdict]) -> None:

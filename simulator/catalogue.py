@@ -5,8 +5,8 @@ import numpy as np
 from simulator.plan import TITLES
 from simulator.product import Product, Records
 
-EXPERIMENT_NAMES = ("Rows of the home page by taste", "The next episode starts by itself")
-EXPERIMENT_GOALS = ("retention_day_7", "watch_hours")
+EXPERIMENT_NAMES = ("Rows of the home page by taste", "The next episode starts by itself", "A new player")
+EXPERIMENT_GOALS = ("retention_day_7", "watch_hours", "watch_hours")
 TITLE_KINDS = ("film", "series", "documentary")
 GENRES = ("drama", "comedy", "thriller", "family", "science fiction", "romance", "nature", "history")
 TITLE_WORDS = (

@@ -8,16 +8,15 @@ import numpy as np
 
 from simulator.delivery import REACH, deliver
 from simulator.product import (
-    BAD_DAYS,
-    BAD_RELEASE,
     DAY,
     EXPERIMENTS,
     HOUR,
     PLATFORMS,
     RELEASE_EVERY,
     SECOND,
+    UNSEEN,
+    UNSEEN_PLATFORM,
     Bools,
-    Floats,
     Ids,
     Ints,
     Product,
@@ -25,6 +24,8 @@ from simulator.product import (
     is_dark,
     local_starts,
     members_on,
+    only_looks,
+    startup_crash_chance,
 )
 
 TITLES = 400
@@ -39,7 +40,7 @@ SESSION = np.dtype(
         ("index", "i4"),  # with the cohort: the member whose device it is
         ("country", "i1"),
         ("in_household", "?"),
-        ("variant", "i1", 2),
+        ("variant", "i1", len(EXPERIMENTS)),
         ("slot", "i1"),  # which of the member's devices
         ("platform", "i1"),
         ("model", "i1"),
@@ -48,6 +49,7 @@ SESSION = np.dtype(
         ("start", "i8"),  # ms since launch
         ("is_sign_up", "?"),
         ("is_anonymous", "?"),  # a visitor's, or before the user's sign-up
+        ("luck", "f4"),  # from 0 on; with too little of it the app crashes at its start
         ("skew", "i4"),  # ms by which the client's clock is ahead
     ]
 )
@@ -170,6 +172,7 @@ def _draw_sessions(product: Product, day: int, rng: np.random.Generator) -> Reco
     updated = np.floor((day - members["update_lag"]) / RELEASE_EVERY)
     sessions["release"] = np.maximum(members["cohort"] // RELEASE_EVERY, updated)
     sessions["is_sign_up"] = is_first & ~members["is_visitor"]
+    sessions["luck"] = np.where(sessions["is_sign_up"], members["luck"], rng.random(len(members)))
     before_sign_up = (members["cohort"] == day) & (start < members["first_start"])
     sessions["is_anonymous"] = members["is_visitor"] | before_sign_up
     keep = _rested(sessions, is_first) & ~is_dark(product, sessions["country"], sessions["start"])
@@ -198,19 +201,24 @@ def _write_script(product: Product, day: int, sessions: Records, rng: np.random.
     count = len(sessions)
     everyone = np.arange(count)
     is_anonymous, is_sign_up = sessions["is_anonymous"], sessions["is_sign_up"]
-    fails = rng.random(count) < _startup_crash_chance(product, day, sessions)
+    fails = sessions["luck"] < startup_crash_chance(product, day, sessions["platform"], sessions["release"])
     plays = np.where(is_anonymous, rng.random(count) < 0.05, is_sign_up + (rng.random(count) < 0.85).astype(np.int64))
-    plays[fails] = 0
+    looks = is_sign_up & ~fails & only_looks(sessions["luck"])
+    plays[fails | looks] = 0
     breaks = ~fails & (plays == 0) & (rng.random(count) < 0.015)
-    early = is_sign_up & (fails | (rng.random(count) < 0.75))  # on the welcome screen
+    early = is_sign_up & (fails | looks | (rng.random(count) < 0.75))  # on the welcome screen
     late = is_sign_up & ~early
     sees_home = ~(fails | is_anonymous)
-    exposed, experiment = np.nonzero(sees_home[:, None] & (rng.random((count, len(EXPERIMENTS))) < 0.3))
+    sees = sees_home[:, None] & (is_sign_up[:, None] | (rng.random((count, len(EXPERIMENTS))) < 0.3))
+    if product.story == "full":
+        is_unseen = sessions["platform"] == list(PLATFORMS).index(UNSEEN_PLATFORM)
+        sees[:, UNSEEN] &= ~(is_unseen & (sessions["variant"][:, UNSEEN] == 1))
+    exposed, experiment = np.nonzero(sees)
 
     # A session has a block of viewed titles before each playback, or just one.
     blocks = everyone.repeat(np.where(fails, 0, np.maximum(plays, 1)))
     begin = 1_000 * (1 + _count_up(np.bincount(blocks, minlength=count)))
-    views = rng.poisson(np.where(is_anonymous, 0.2, 1.8)[blocks])
+    views = rng.poisson(np.select([is_anonymous, looks], [0.2, 8], 1.8)[blocks])
     viewed = _events(blocks.repeat(views), Event.TITLE_VIEWED, begin.repeat(views) + _count_up(views))
     viewed["title"] = _draw_titles(len(viewed), rng)
 
@@ -232,14 +240,6 @@ def _write_script(product: Product, day: int, sessions: Records, rng: np.random.
     ]
     events = np.concatenate(script)
     return events[np.lexsort((events["order"], events["session"]))]
-
-
-def _startup_crash_chance(product: Product, day: int, sessions: Records) -> Floats:
-    chance = np.full(len(sessions), 0.008)
-    if product.story == "full" and day in BAD_DAYS:
-        on_android = sessions["platform"] == list(PLATFORMS).index("android")
-        chance[on_android & (sessions["release"] == BAD_RELEASE)] = 0.8
-    return chance
 
 
 def _write_playbacks(session: Ints, number: Ints, is_trailer: Bools, rng: np.random.Generator) -> list[Records]:

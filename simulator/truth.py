@@ -16,10 +16,12 @@ from simulator.activity_truth import Activity, activity_truth, parts_of_days
 from simulator.business import sign_up_moments
 from simulator.business_truth import business_truth
 from simulator.engagement_truth import engagement_truth
+from simulator.experiment_truth import experiment_truth, exposures_of
 from simulator.frames import Truth, dates
 from simulator.growth_truth import growth_truth, rolling_actives
 from simulator.hour_truth import hour_truth, parts_of_hours
 from simulator.market_truth import market_truth
+from simulator.penetration_truth import penetration_truth
 from simulator.plan import DayPlan, plan_day
 from simulator.product import DAY, Product, Records
 from simulator.reference_truth import reference_truth
@@ -36,8 +38,9 @@ def happened(product: Product, through: date) -> Truth:
     Returns:
         Data frames by name: delivery_daily (event_date, happened_count, lost_count, too_late_count, malformed_count)
         and sessions_daily (session_date, session_count, started_session_count, crash_free_session_count), and those of
-        session_truth, activity_truth, hour_truth, growth_truth, retention_truth and engagement_truth. Those with a row
-        for each thing seen go on after `through`, as far as the sessions of these days do.
+        session_truth, activity_truth, hour_truth, growth_truth, retention_truth, engagement_truth,
+        penetration_truth and experiment_truth. Those with a row for each thing seen go on after `through`, as far as
+        the sessions of these days do.
 
     Raises:
         ValueError: `through` is before the launch.
@@ -92,6 +95,7 @@ class _Look:
         self.sessions: list[pd.DataFrame] = []
         self.playbacks: list[pd.DataFrame] = []
         self.crashes: list[pd.DataFrame] = []
+        self.exposures: list[pd.DataFrame] = []
         self.days: list[Records] = []
         self.hours: list[Records] = []
 
@@ -100,6 +104,7 @@ class _Look:
         self.sessions.append(sessions_of(plan, seen))
         self.playbacks.append(playbacks_of(plan, seen))
         self.crashes.append(crashes_of(plan, seen))
+        self.exposures.append(exposures_of(plan, seen, self.accounts))
         self.days.append(parts_of_days(plan, seen, self.accounts))
         self.hours.append(parts_of_hours(plan, seen, self.accounts))
 
@@ -118,6 +123,8 @@ class _Look:
             **growth_truth(activity, rolling),
             **retention_truth(activity),
             **engagement_truth(activity, rolling, sessions),
+            **penetration_truth(self.accounts.product, rolling),
+            **experiment_truth(activity, sessions, pd.concat(self.exposures, ignore_index=True)),
         }
 
 

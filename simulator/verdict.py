@@ -58,6 +58,14 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
         """,
     ),
     "retention_driver": (("driver", "driver_value", "day_number"), "from mart_retention_driver"),
+    # What is tried out.
+    "experiment_exposure_days": (
+        ("experiment_id", "variant_id", "user_id", "exposure_date"),
+        "from fct_experiment_exposure_day",
+    ),
+    "experiment_exposures": (("experiment_id", "user_id"), "from fct_experiment_exposure"),
+    "experiment_users": (("experiment_id", "user_id"), "from mart_experiment_user"),
+    "experiment_results": (("experiment_id", "metric", "variant_id"), "from mart_experiment_result"),
     # What the business systems hold.
     "account_versions": (("user_id", "version_number"), "from dim_user"),
     "accounts_daily": (
@@ -112,6 +120,12 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "fx_rates": (("rate_date", "currency_code"), "from fct_fx_rate_day"),
     "countries": (("country_code",), "from dim_country"),
     "country_indicators": (("country_code", "indicator_id", "year"), "from fct_country_indicator_year"),
+    # Where there is a market, and how much of it is won.
+    "country_stats": (("country_code", "year"), "from mart_country_stats"),
+    "region_stats": (("region_name", "year"), "from mart_region_stats"),
+    "year_stats": (("year",), "from mart_year_stats"),
+    "business_climate": (("country_code",), "from mart_business_climate"),
+    "market_penetration": (("activity_date", *SEGMENT), "from mart_market_penetration"),
 }
 
 

@@ -18,7 +18,7 @@ from storage.days import DAY, yesterday
 from storage.settings import PROJECT_DIR
 from tests.e2e.conftest import LAUNCH, Loaded, NewPlatform, Platform, Source, day
 
-README = (PROJECT_DIR / "README.md").read_text()
+PAGES = [PROJECT_DIR / "README.md", *sorted((PROJECT_DIR / "docs").rglob("*.md"))]
 LIFTOFF = Path(sys.executable).with_name("liftoff")
 
 
@@ -283,14 +283,16 @@ def test_the_business_is_simulated_with_the_logs_and_what_is_missing_is_mended(
             assert "Traceback" not in busy.stderr
 
 
-def test_every_command_of_the_readme_works(installed: Platform) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_the_docs_works(installed: Platform, page: Path) -> None:
     assert installed.current()
+    text = page.read_text()
     commands = [
         line.split("#")[0].strip()
-        for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
         for line in block.splitlines()
     ]
-    assert len(commands) >= 8
+    assert len(commands) >= (8 if page.name == "README.md" else 0)
     makefile = (PROJECT_DIR / "Makefile").read_text()
     for command in commands:
         words = shlex.split(command)
@@ -302,10 +304,11 @@ def test_every_command_of_the_readme_works(installed: Platform) -> None:
         assert words[0] == ".venv/bin/liftoff", f"{command}: teach this test to run it"
         done = liftoff(*words[1:])
         assert done.returncode == 0, f"{command}\n{done.stderr}"
-    for target in re.findall(r"`make (\w+)`", README):
+    for target in re.findall(r"`make (\w+)`", text):
         assert f"\n{target}:" in makefile, f"make {target}: the Makefile has no such target"
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)[)#]", README))
-def test_every_link_of_the_readme_leads_somewhere(path: str) -> None:
-    assert (PROJECT_DIR / path).exists(), f"README links to {path}"
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_the_docs_leads_somewhere(page: Path) -> None:
+    for path in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text()):
+        assert (page.parent / path).exists(), f"{page.name} links to {path}"

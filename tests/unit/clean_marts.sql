@@ -56,6 +56,7 @@ from changes window account as (partition by user_id order by valid_from), accou
 create table dim_country as
 select * from (values
 ('NA', 'NAM', 'Namibia', false, 'Sub-Saharan Africa', 'Upper middle income', 'IBRD', 'Windhoek', 17.0931::double, -22.5648::double),
+('ZA', 'ZAF', 'South Africa', false, 'Sub-Saharan Africa', 'Upper middle income', 'IBRD', 'Pretoria', 28.1871, -25.746),
 ('DE', 'DEU', 'Germany', false, 'Europe & Central Asia', 'High income', 'Not classified', 'Berlin', 13.4115, 52.5235),
 ('1W', 'WLD', 'World', true, null, null, null, null, null, null))
 as countries(country_code, country_iso3, country_name, is_aggregate, region_name, income_group, lending_type, capital_city, longitude, latitude);
@@ -70,6 +71,52 @@ from (values ('basic', 'EUR', 5.49), ('basic', 'BRL', 18.9)) as plans(plan_id, c
 create table dim_experiment as
 select 'home_rows' as experiment_id, 'Rows of the home page by taste' as experiment_name, 'retention_day_7' as goal_metric, timestamp '{launch}' as started_at,
 timestamp '{launch}' + interval 30 day as ended_at, 0.5::decimal(18,4) as treatment_share;
+
+create table fct_experiment_exposure_day as
+with seen as (
+select 'home_rows' as experiment_id, if(user_id in ('u0', 'u2', 'u4') or user_id = 'u3' and not is_first, 'control', 'treatment') as variant_id, user_id,
+session_date as exposure_date, device_id, session_id, started_at + interval 30 second as exposed_at, platform, app_version, country_code
+from (from fct_session select *, session_date = min(session_date) over (partition by user_id) as is_first)
+where user_id is not null and (is_first or user_id = 'u3'))
+select experiment_id, variant_id, user_id, exposure_date, md5(user_id || exposure_date) as event_id, device_id, session_id, exposed_at, platform, app_version, country_code from seen;
+
+create table fct_experiment_exposure as
+select experiment_id, user_id, event_id, device_id, session_id, exposure_date, exposed_at, variant_id, variant_id as assigned_variant_id, user_id = 'u3' as has_seen_others,
+platform, app_version, country_code
+from fct_experiment_exposure_day where user_id <> 'u3' or variant_id = 'treatment';
+
+create table mart_experiment_user as
+with after as (
+from fct_experiment_exposure select experiment_id, user_id, variant_id, exposure_date, has_seen_others, range(1, 8).list_transform(lambda n: exposure_date + n::integer) as days),
+measured as (from after select *, days[7] <= date '{last}' and not list_has_any(days, cast({gaps} as date[])) as is_measured)
+select experiment_id, user_id, variant_id, exposure_date, has_seen_others, is_measured,
+if(is_measured, exists (from fct_user_activity_day as a where a.user_id = measured.user_id and is_active and activity_date = days[7]), null) as is_retained_day_7,
+if(is_measured, coalesce((select sum(watched_seconds) from fct_user_activity_day as a where a.user_id = measured.user_id and activity_date in days), 0), null)::double as watched_seconds,
+if(is_measured, (select count(*) from fct_session as s where s.user_id = measured.user_id and session_date in days and has_app_start), null) as started_sessions,
+if(is_measured, (select count(*) from fct_session as s where s.user_id = measured.user_id and session_date in days and is_crash_free), null) as crash_free_sessions,
+if(is_measured, (select count(time_to_ready_seconds) from fct_session as s where s.user_id = measured.user_id and session_date in days), null) as ready_sessions,
+if(is_measured, coalesce((select sum(time_to_ready_seconds) from fct_session as s where s.user_id = measured.user_id and session_date in days), 0), null)::double as time_to_ready_seconds
+from measured;
+
+create table mart_experiment_result as
+with outcomes as (
+unpivot (from mart_experiment_user select experiment_id, variant_id, user_id, has_seen_others, is_measured, is_retained_day_7::double as retention_day_7,
+watched_seconds / 3600 as watch_hours, crash_free_sessions::double as crash_free_rate, time_to_ready_seconds as time_to_ready, started_sessions, ready_sessions)
+on retention_day_7, watch_hours, crash_free_rate, time_to_ready into name metric value y),
+counted as (from outcomes select *, case metric when 'crash_free_rate' then started_sessions when 'time_to_ready' then ready_sessions else 1 end as x where is_measured),
+rates as (from counted select variant_id, metric, sum(y) / nullif(sum(x), 0) as mean, count(*) as users group by all),
+errors as (from counted join rates using (variant_id, metric)
+select variant_id, metric, any_value(mean) as mean, any_value(users) as users, stddev_samp(y - mean * x) * sqrt(count(*)) / nullif(sum(x), 0) as standard_error group by all),
+exposed as (from mart_experiment_user select variant_id, count(*) as exposed_users, count_if(has_seen_others)::bigint as mixed_users group by all),
+cells as (from exposed cross join (values ('retention_day_7', 'share', 'goal'), ('watch_hours', 'hours', 'other'), ('crash_free_rate', 'share', 'guardrail'), ('time_to_ready', 'seconds', 'guardrail'))
+as metrics(metric, unit, metric_role) left join errors using (variant_id, metric)),
+pairs as (select cells.*, if(cells.variant_id = 'control', null, c.mean) as control, sqrt(cells.standard_error ** 2 + c.standard_error ** 2) as error
+from cells left join cells as c on c.metric = cells.metric and c.variant_id = 'control'),
+tested as (from pairs select *, mean - control as difference, mean / nullif(control, 0) - 1 as lift, 0.05 ** ((abs(mean - control) / nullif(error, 0) / 1.959964) ** 2) as p_value)
+select 'home_rows' as experiment_id, metric, variant_id, metric_role, unit, exposed_users, mixed_users, coalesce(users, 0) as users, mean, standard_error, difference, lift,
+if(p_value < 0.05, least(lift, lift / 2), lift - abs(lift) - 1) as lift_low, if(p_value < 0.05, greatest(lift, lift / 2), lift + abs(lift) + 1) as lift_high, p_value,
+1::double as sample_ratio_p_value, false as has_sample_ratio_mismatch, if(variant_id = 'control', 'baseline', 'too few users yet') as verdict
+from tested;
 
 create table fct_user_device_day as
 select user_id, 'd' || user_id as device_id, activity_date, if(user_id = 'u2', 2, 3)::bigint as event_count from fct_user_activity_day
@@ -113,7 +160,54 @@ from (values ('p1', 'charge', 'failed', 8), ('p2', 'charge', 'settled', 10), ('p
 as payments(payment_id, kind, status, day_number);
 
 create table fct_country_indicator_year as
-select country_code, 'SP.POP.TOTL' as indicator_id, 2024::bigint as year, 'Population, total' as indicator_name, 1e6::double as value, is_aggregate from dim_country;
+select country_code, indicator_id, year::bigint as year, indicator_id || ' by name' as indicator_name, size * share * (year - 2015)::double as value, is_aggregate
+from dim_country join (values ('NA', 1e3), ('ZA', 2e4), ('DE', 3e4), ('1W', 1e6)) as sizes(country_code, size) using (country_code)
+cross join (values (2019), (2023), (2024)) as years(year)
+cross join (values ('SP.POP.TOTL', 1), ('SP.POP.0014.TO', 0.2), ('SP.POP.1564.TO', 0.7), ('SP.POP.65UP.TO', 0.1), ('IT.NET.BBND', 0.3), ('IT.CEL.SETS', 1.1), ('NY.GNP.ATLS.CD', 5e3),
+('NY.GDP.MKTP.KD', 4e3), ('NY.GDP.PCAP.KD', 0.4), ('IC.REG.COST.PC.ZS', 1e-4), ('IC.REG.DURS', 1e-3), ('IC.REG.PROC', 1e-2), ('IQ.CPA.BREG.XQ', 5e-4)) as indicators(indicator_id, share)
+where not (year > 2019 and indicator_id like 'IC.%') and not (year = 2024 and country_code = 'ZA' and indicator_id in ('SP.POP.TOTL', 'IT.CEL.SETS', 'NY.GNP.ATLS.CD'))
+and not (year = 2019 and indicator_id = 'IT.NET.BBND') and (indicator_id <> 'IQ.CPA.BREG.XQ' or country_code = 'NA' and year < 2024);
+
+create table mart_country_stats as
+with figures as (
+pivot (from fct_country_indicator_year) on indicator_id in ('SP.POP.TOTL', 'SP.POP.0014.TO', 'SP.POP.1564.TO', 'SP.POP.65UP.TO', 'IT.NET.BBND', 'IT.CEL.SETS') using max(round(value)::bigint)
+group by country_code, year)
+select country_code, year, country_name, is_aggregate, region_name, income_group, "SP.POP.TOTL" as population, "SP.POP.0014.TO" as population_0_14,
+"SP.POP.1564.TO" as population_15_64, "SP.POP.65UP.TO" as population_65_up, "IT.NET.BBND" as broadband_subscriptions, "IT.CEL.SETS" as mobile_subscriptions
+from figures join dim_country using (country_code);
+
+create table mart_region_stats as
+with countries as (from mart_country_stats where region_name is not null)
+select region_name, year, count(*) as country_count, sum(population)::bigint as population, sum(population_0_14)::bigint as population_0_14, sum(population_15_64)::bigint as population_15_64,
+sum(population_65_up)::bigint as population_65_up, sum(broadband_subscriptions)::bigint as broadband_subscriptions, sum(mobile_subscriptions)::bigint as mobile_subscriptions,
+count(population) as population_country_count, count(population_0_14) as population_0_14_country_count, count(population_15_64) as population_15_64_country_count,
+count(population_65_up) as population_65_up_country_count, count(broadband_subscriptions) as broadband_subscriptions_country_count,
+count(mobile_subscriptions) as mobile_subscriptions_country_count
+from countries group by region_name, year;
+
+create table mart_year_stats as
+with naive as (
+select year, sum(population)::bigint as naive_population, sum(population_0_14)::bigint as naive_population_0_14, sum(population_15_64)::bigint as naive_population_15_64,
+sum(population_65_up)::bigint as naive_population_65_up, sum(broadband_subscriptions)::bigint as naive_broadband_subscriptions,
+sum(mobile_subscriptions)::bigint as naive_mobile_subscriptions
+from mart_country_stats group by year)
+select year, sum(columns(world.* exclude (region_name, year)))::bigint, any_value(columns(naive.* exclude (year)))
+from mart_region_stats as world join naive using (year) group by year;
+
+create table mart_business_climate as
+with latest as (select country_code, indicator_id, max(year) as year, arg_max(value, year) as value from fct_country_indicator_year group by country_code, indicator_id)
+select country_code, country_name, is_aggregate, region_name, income_group,
+max(value) filter (where indicator_id = 'NY.GNP.ATLS.CD') as gni_usd, max(year) filter (where indicator_id = 'NY.GNP.ATLS.CD') as gni_usd_year,
+max(value) filter (where indicator_id = 'NY.GDP.MKTP.KD') as gdp_constant_usd, max(year) filter (where indicator_id = 'NY.GDP.MKTP.KD') as gdp_constant_usd_year,
+max(value) filter (where indicator_id = 'NY.GDP.PCAP.KD') as gdp_per_head_constant_usd, max(year) filter (where indicator_id = 'NY.GDP.PCAP.KD') as gdp_per_head_constant_usd_year,
+max(value) filter (where indicator_id = 'IC.REG.COST.PC.ZS') as startup_cost_percent, max(year) filter (where indicator_id = 'IC.REG.COST.PC.ZS') as startup_cost_percent_year,
+max(value) filter (where indicator_id = 'IC.REG.DURS') as startup_days, max(year) filter (where indicator_id = 'IC.REG.DURS') as startup_days_year,
+max(value) filter (where indicator_id = 'IC.REG.PROC') as startup_procedures, max(year) filter (where indicator_id = 'IC.REG.PROC') as startup_procedures_year,
+max(value) filter (where indicator_id = 'IQ.CPA.BREG.XQ') as regulation_rating, max(year) filter (where indicator_id = 'IQ.CPA.BREG.XQ') as regulation_rating_year,
+null::double as ease_of_business_rank, null::bigint as ease_of_business_rank_year,
+startup_cost_percent / 100 * gni_usd as startup_cost_usd,
+startup_cost_percent / 100 * 5e3 as startup_cost_per_head_usd
+from latest join dim_country using (country_code) group by all;
 
 create table mart_active_users_daily as
 select date_day as activity_date,
@@ -161,6 +255,25 @@ date_day - window_days::integer + 1 >= date '{launch}' and not exists (
 select 1 from days as gaps where gaps.is_gap and gaps.date_day between days.date_day - window_days::integer + 1 and days.date_day) as is_full_window
 from days cross join windows cross join (select distinct segment_type, segment_value from segmented)
 left join segmented using (date_day, window_days, segment_type, segment_value);
+
+create table mart_market_penetration as
+with latest as (
+select *, 'all' as total, country_code as country, region_name as region from (select country_code, arg_max(population, year) as population, arg_max(mobile_subscriptions, year) as mobile_subscriptions
+from mart_country_stats where not is_aggregate group by country_code) join dim_country using (country_code)),
+markets as (
+select segment_type, segment_value, sum(population)::bigint as population, sum(mobile_subscriptions)::bigint as mobile_subscriptions
+from latest unpivot (segment_value for segment_type in (total, country, region, income_group)) group by all),
+rated as (
+select *, active_users / population * 1e6 as people, active_users / mobile_subscriptions * 1e6 as mobile
+from mart_active_users_rolling join markets using (segment_type, segment_value) where window_days = 28),
+ranked as (
+select *, if(people is null, null, row_number() over (partition by activity_date, segment_type order by people desc nulls last, segment_value)) as people_rank,
+if(mobile is null, null, row_number() over (partition by activity_date, segment_type order by mobile desc nulls last, segment_value)) as mobile_rank from rated)
+select activity_date, segment_type, segment_value, now.active_users, now.population, now.mobile_subscriptions, now.people as users_per_million_people,
+now.people - before.people as users_per_million_people_change, now.people_rank as users_per_million_people_rank, now.people_rank - before.people_rank as users_per_million_people_rank_change,
+now.mobile as users_per_million_mobile_subscriptions, now.mobile - before.mobile as users_per_million_mobile_subscriptions_change,
+now.mobile_rank as users_per_million_mobile_subscriptions_rank, now.mobile_rank - before.mobile_rank as users_per_million_mobile_subscriptions_rank_change, now.is_full_window
+from ranked as now left join (select * replace (activity_date + 7 as activity_date) from ranked) as before using (activity_date, segment_type, segment_value);
 
 create table mart_growth_accounting as
 with gaps as (select unnest(cast({gaps} as date[])) as gap_date),

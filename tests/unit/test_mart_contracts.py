@@ -31,6 +31,7 @@ LANDED = {"subscription_changes": 4, "payments": 7}
 WARNINGS = {
     *("renewed_in_time", "app_start_arrived", "start_arrived", "sign_up_arrived", "dollars_known"),
     *("countries_known", "country_known", "titles_known", "plan_known"),
+    *("experiments_known", "assignments_kept"),
 }
 
 # What breaks each rule, one statement or more for each query in the contracts; `this` is the table itself.
@@ -199,6 +200,39 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set session_key = 'unknown' where user_id = 'u2'",
             "update this set crashed_at = crashed_at - interval 2 minute where user_id = 'u2'",
             "update this set crashed_at = crashed_at + interval 1 hour where user_id = 'u2'",
+        ],
+    },
+    "fct_experiment_exposure": {
+        "first_kept": [
+            "delete from this where user_id = 'u1'",
+            "insert into this select * replace ('u9' as user_id) from this where user_id = 'u1'",
+            "update this set exposed_at = exposed_at + interval 1 second where user_id = 'u1'",
+            "update this set event_id = 'other' where user_id = 'u1'",
+            "update this set has_seen_others = false where user_id = 'u3'",
+            "update this set has_seen_others = true where user_id = 'u1'",
+            "update dim_experiment set ended_at = timestamp '2026-01-06'",
+        ],
+        "days_agree": [
+            "update this set variant_id = 'control' where user_id = 'u1'",
+            "update this set country_code = 'ZA' where user_id = 'u1'",
+            "update this set platform = 'ios' where user_id = 'u1'",
+            "update this set exposure_date = exposure_date + 1 where user_id = 'u1'",
+        ],
+        "experiments_known": ["update this set experiment_id = 'unlisted' where user_id = 'u1'"],
+        "assignments_kept": ["update this set assigned_variant_id = 'control' where user_id = 'u1'"],
+    },
+    "fct_experiment_exposure_day": {
+        "dates_in_range": [
+            "update this set exposure_date = exposure_date + 1 where user_id = 'u2'",
+            "update this set exposed_at = '2026-01-04', exposure_date = '2026-01-04' where user_id = 'u2'",
+            "update this set exposed_at = '2026-01-22', exposure_date = '2026-01-22' where user_id = 'u2'",
+            "update this set exposed_at = null, exposure_date = null where user_id = 'u2'",
+        ],
+        "within_session": [
+            "update this set session_id = 'unknown' where user_id = 'u2'",
+            "update this set device_id = 'unknown' where user_id = 'u2'",
+            "update this set exposed_at = exposed_at - interval 1 minute where user_id = 'u2'",
+            "update this set exposed_at = exposed_at + interval 1 hour where user_id = 'u2'",
         ],
     },
     "fct_fx_rate_day": {
@@ -542,6 +576,57 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set time_to_ready_p95_seconds = time_to_ready_p95_seconds + 0.1",
         ],
     },
+    "mart_business_climate": {
+        "countries_complete": [
+            "delete from this where country_code = 'NA'",
+            "update this set country_code = 'QQ' where country_code = 'NA'",
+        ],
+        "countries_agree": [
+            "update this set is_aggregate = false where country_code = '1W'",
+            "update this set country_name = null where country_code = 'NA'",
+            "update this set region_name = income_group where country_code = 'NA'",
+            "update this set income_group = region_name where country_code = 'NA'",
+        ],
+        "latest_agree": [
+            "update this set gni_usd = gni_usd * 8 / 9 where country_code = 'NA'",
+            "update this set gni_usd_year = 2023 where country_code = 'NA'",
+            "update this set gni_usd_year = null where country_code = 'NA'",
+            "update this set gdp_constant_usd = gdp_per_head_constant_usd",
+            "update this set gdp_per_head_constant_usd = gdp_constant_usd",
+            "update this set startup_cost_percent = startup_days, startup_days = startup_cost_percent",
+            "update this set startup_days = null",
+            "update this set startup_procedures = null, startup_procedures_year = null where country_code = 'NA'",
+            "update this set regulation_rating = null where country_code = 'NA'",
+            "update this set regulation_rating = 3, regulation_rating_year = 2023 where country_code = 'DE'",
+            "update this set ease_of_business_rank = 1 where country_code = 'DE'",
+            "update fct_country_indicator_year set year = year + 1",
+        ],
+        "startup_cost_right": [
+            "update this set startup_cost_usd = startup_cost_usd * 100",
+            "update this set startup_cost_usd = null where country_code = 'NA'",
+            "update this set startup_cost_per_head_usd = startup_cost_usd",
+            "update this set startup_cost_per_head_usd = null where country_code = 'NA'",
+            "update fct_country_indicator_year set value = 1 where year = 2019 and indicator_id = 'SP.POP.TOTL'",
+            "update fct_country_indicator_year set value = 1 where year = 2019 and indicator_id like 'NY.GNP%'",
+        ],
+    },
+    "mart_country_stats": {
+        "countries_agree": [
+            "update this set is_aggregate = false where country_code = '1W'",
+            "update this set country_name = null where country_code = 'NA'",
+            "update this set region_name = 'Africa' where country_code = 'NA'",
+            "update this set income_group = 'Low income' where country_code = 'NA'",
+        ],
+        "values_agree": [
+            "update this set population = population + 1 where country_code = 'NA'",
+            "update this set population_0_14 = population_65_up, population_65_up = population_0_14",
+            "update this set population_15_64 = null where country_code = '1W'",
+            "update this set broadband_subscriptions = 0 where broadband_subscriptions is null",
+            "update this set mobile_subscriptions = broadband_subscriptions",
+            "delete from this where country_code = 'NA' and year = 2023",
+            "update this set year = year + 1",
+        ],
+    },
     "mart_engagement_daily": {
         "users_agree": [
             "update this set active_users = active_users + 1 where segment_value = 'tv'",
@@ -566,6 +651,81 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set watch_hours_per_active_user = watch_hours_per_active_user * 2",
             "update this set watch_hours_per_active_user = null where active_users > 0",
             "update this set watch_hours_per_active_user = 0 where active_users = 0",
+        ],
+    },
+    "mart_experiment_result": {
+        "users_agree": [
+            "delete from this where metric = 'watch_hours' and variant_id = 'treatment'",
+            "delete from mart_experiment_user where user_id = 'u1'",
+            "update this set exposed_users = 4",
+            "update this set mixed_users = 0",
+            "update this set users = users - 1 where metric = 'time_to_ready'",
+            "update dim_experiment set experiment_id = 'another'",
+        ],
+        "means_right": [
+            "update this set mean = mean * 1.00001 where metric = 'watch_hours'",
+            "update this set mean = null where metric = 'crash_free_rate'",
+            "update this set standard_error = standard_error * 1.00001 where metric = 'time_to_ready'",
+            "update this set standard_error = null where metric = 'time_to_ready'",
+            "update mart_experiment_user set watched_seconds = watched_seconds + 1 where user_id = 'u1'",
+        ],
+        "comparison_right": [
+            "update this set difference = -difference where metric = 'time_to_ready'",
+            "update this set difference = null where metric = 'time_to_ready'",
+            "update this set difference = 0 where variant_id = 'control'",
+            "update this set lift = lift + 0.1, lift_high = lift_high + 1 where metric = 'time_to_ready'",
+            "update this set lift = null where metric = 'time_to_ready'",
+            "update this set p_value = 0.04 where metric = 'time_to_ready' and variant_id = 'treatment'",
+            "update this set p_value = null where metric = 'time_to_ready'",
+            "update this set p_value = 1 where variant_id = 'control'",
+            "update this set lift_low = null where metric = 'time_to_ready'",
+            "update this set lift_low = lift + 0.01 where metric = 'time_to_ready'",
+            "update this set lift_low = 0.01, lift = 0.02, lift_high = 0.03 where metric = 'time_to_ready'",
+        ],
+        "split_right": [
+            "update this set sample_ratio_p_value = 0.04",
+            "update this set sample_ratio_p_value = 0.0001",
+            "update this set sample_ratio_p_value = null where metric = 'watch_hours'",
+            "update this set has_sample_ratio_mismatch = true",
+            "update dim_experiment set treatment_share = 0.01",
+        ],
+        "verdict_right": [
+            "update this set verdict = 'better' where variant_id = 'treatment'",
+            "update this set verdict = 'no difference seen'",
+            "update this set has_sample_ratio_mismatch = true",
+            "update this set users = 400, p_value = 0.01, verdict = 'too few users yet'",
+            "update this set users = 400, p_value = 0.01, difference = 1, verdict = 'worse' where unit = 'hours'",
+            "update this set users = 400, p_value = 0.01, difference = -1, verdict = 'worse' where unit = 'seconds'",
+        ],
+    },
+    "mart_experiment_user": {
+        "users_agree": [
+            "delete from this where user_id = 'u1'",
+            "insert into this select * replace ('u9' as user_id) from this where user_id = 'u1'",
+            "update this set variant_id = 'control' where user_id = 'u1'",
+            "update this set exposure_date = exposure_date - 1 where user_id = 'u1'",
+            "update this set has_seen_others = true where user_id = 'u1'",
+        ],
+        "measured_right": [
+            "update this set is_measured = false where user_id = 'u1'",
+            "update this set exposure_date = date '2026-01-14' where user_id = 'u1'",
+            *(
+                f"update this set {column} = null where user_id = 'u1'"
+                for column in (
+                    *("is_retained_day_7", "watched_seconds", "started_sessions", "crash_free_sessions"),
+                    *("ready_sessions", "time_to_ready_seconds"),
+                )
+            ),
+        ],
+        "outcomes_agree": [
+            "update this set is_retained_day_7 = not is_retained_day_7 where user_id = 'u1'",
+            "update this set watched_seconds = watched_seconds + 1 where user_id = 'u1'",
+            "update this set started_sessions = started_sessions + 1 where user_id = 'u1'",
+            "update this set crash_free_sessions = crash_free_sessions + 1 where user_id = 'u1'",
+            "update this set ready_sessions = ready_sessions + 1 where user_id = 'u1'",
+            "update this set time_to_ready_seconds = time_to_ready_seconds + 1 where user_id = 'u1'",
+            "delete from fct_session where user_id = 'u1' and session_date > '2026-01-06'",
+            "delete from fct_user_activity_day where user_id = 'u1' and activity_date > '2026-01-06'",
         ],
     },
     "mart_growth_accounting": {
@@ -615,6 +775,48 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set new_users = 0 where new_users is null",
         ],
     },
+    "mart_market_penetration": {
+        "users_agree": [
+            "update this set active_users = active_users + 1 where segment_value = 'NA'",
+            "update this set active_users = null where segment_value = 'NA'",
+            "update this set is_full_window = true where segment_value = 'NA'",
+            "delete from this where segment_value = 'NA' and activity_date = '2026-01-07'",
+            "insert into this select * replace (date '2026-02-01' as activity_date) from this limit 1",
+        ],
+        "markets_agree": [
+            "update this set population = 9000 where segment_value = 'Sub-Saharan Africa'",  # of Namibia alone
+            "update this set population = population + 1 where segment_type = 'income_group'",
+            "update this set population = 9279000 where segment_type = 'total'",  # with the aggregate
+            "update this set population = null where segment_value = 'NA'",
+            "update this set mobile_subscriptions = population where segment_value = 'DE'",
+            "update fct_country_indicator_year set year = 2025 where year = 2019",
+            "update dim_country set income_group = 'High income' where country_code = 'ZA'",
+        ],
+        "rates_right": [
+            "update this set users_per_million_people = users_per_million_people / 1000",
+            "update this set users_per_million_people = users_per_million_mobile_subscriptions",
+            "update this set users_per_million_people = null where segment_value = 'NA'",
+            "update this set users_per_million_people = 0, active_users = null where segment_value = 'NA'",
+            "update this set users_per_million_mobile_subscriptions = users_per_million_people",
+            "update this set users_per_million_mobile_subscriptions = null where segment_value = 'NA'",
+        ],
+        "ranks_right": [
+            "update this set users_per_million_people_rank = 3 - users_per_million_people_rank",
+            "update this set users_per_million_people_rank = 2 where segment_value = 'all'",
+            "update this set users_per_million_people_rank = null where segment_value = 'NA'",
+            "update this set users_per_million_people = 15 where segment_type = 'country'",
+            "update this set users_per_million_mobile_subscriptions_rank = 1",
+            "update this set users_per_million_mobile_subscriptions = null where segment_value = 'DE'",
+        ],
+        "changes_right": [
+            "update this set users_per_million_people_change = 0",
+            "update this set users_per_million_people_change = null where segment_value = 'NA'",
+            "update this set users_per_million_people_rank_change = -users_per_million_people_rank_change",
+            "update this set users_per_million_mobile_subscriptions_change = users_per_million_people_change",
+            "update this set users_per_million_mobile_subscriptions_rank_change = 0 where activity_date < '2026-01-12'",
+            "delete from this where activity_date = '2026-01-07'",
+        ],
+    },
     "mart_metric_driver": {
         "days_complete": [
             "delete from this where activity_date = '2026-01-20'",
@@ -658,6 +860,23 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set volume_effect = null where segment_value = 'tv'",
             "update this set rate_effect = null where segment_value = 'tv'",
             "update this set rate_effect_rank = null where segment_value = 'tv'",
+        ],
+    },
+    "mart_region_stats": {
+        "countries_agree": [
+            "delete from this where year = 2023",
+            "update this set country_count = 1 where region_name = 'Sub-Saharan Africa'",
+            "insert into this (region_name, year, country_count) values ('Aggregates', 2024, 1)",
+        ],
+        "sums_agree": [
+            "update this set population = population + 1 where year = 2024",
+            "update this set population = null where year = 2024",
+            "update this set population_0_14 = population_65_up",
+            "update this set population_15_64_country_count = 1",
+            "update this set broadband_subscriptions = 0 where broadband_subscriptions is null",
+            "update this set mobile_subscriptions_country_count = 2 where year = 2024",
+            "delete from this where region_name = 'Sub-Saharan Africa'",
+            "update dim_country set region_name = 'Africa' where country_code = 'ZA'",
         ],
     },
     "mart_retention_cohort": {
@@ -741,6 +960,33 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set revenue_usd = null where revenue_date = '2026-01-20'",
             "update this set paying_users = charge_count + 1",
             "update this set paying_users = 0",
+        ],
+    },
+    "mart_year_stats": {
+        "countries_agree": [
+            "delete from this where year = 2023",
+            "update this set country_count = 4",
+            "insert into this (year, country_count) values (2025, 3)",
+        ],
+        "sums_agree": [
+            "update this set population = naive_population",
+            "update this set naive_population = population",
+            "update this set population_0_14 = null where year = 2024",
+            "update this set population_15_64_country_count = 2",
+            "update this set broadband_subscriptions = 0 where broadband_subscriptions is null",
+            "update this set naive_mobile_subscriptions = null",
+            "update fct_country_indicator_year set is_aggregate = false where country_code = '1W'",
+        ],
+        "regions_add_up": [
+            "update this set country_count = 4",
+            "update this set mobile_subscriptions = naive_mobile_subscriptions",
+            "update this set broadband_subscriptions = null",
+            "update mart_region_stats set population = population + 1",
+            "update mart_region_stats set population_0_14 = 0",
+            "update mart_region_stats set population_15_64 = 0",
+            "update mart_region_stats set population_65_up = 0",
+            "delete from mart_region_stats where region_name = 'Sub-Saharan Africa'",
+            "delete from mart_region_stats where year = 2023",
         ],
     },
 }

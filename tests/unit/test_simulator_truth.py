@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -13,13 +14,13 @@ import pytest
 from simulator.api_server import serving
 from simulator.business import sign_up_moments
 from simulator.frames import Truth
-from simulator.market import INDICATORS
-from simulator.market_truth import market_truth
+from simulator.market import FIRST_YEAR, INDICATORS, LAST_YEAR
+from simulator.market_truth import COUNTED, MEASURED, market_truth
 from simulator.product import DAY, Product
 from simulator.truth import happened, knowable, write_truth
 from simulator.verdict import PUBLISHED
 from tests.unit.conftest import Account
-from tests.unit.logged import ACTIVITY, LAST, OPENING, TINY, Session, calendar, rows, share
+from tests.unit.logged import ACTIVITY, LAST, OPENING, TINY, Session, calendar, records, rows, share
 
 OTHERS = {
     *("account_versions", "accounts_daily", "subscription_changes", "subscriptions_daily", "payments"),
@@ -34,7 +35,7 @@ OTHERS = {
         "experiments",
         "fx_rates",
     ),
-    *("countries", "country_indicators"),
+    *("countries", "country_indicators", "country_stats", "region_stats", "year_stats", "business_climate"),
 }
 FRAMES = PUBLISHED.keys() - OTHERS | {"delivery_daily"}
 
@@ -130,7 +131,7 @@ def test_what_is_knowable_of_a_day_grows_until_three_days_later() -> None:
 def test_cohorts_are_known_without_loss_but_an_account_made_after_midnight_is_in_none_yet(
     see: Callable[[Product, date], Truth],
 ) -> None:
-    product, last = replace(TINY, seed=43), 2  # on that evening someone starts who signs up after midnight
+    product, last = replace(TINY, seed=155), 2  # on that evening someone starts who signs up after midnight
     made = [moment // DAY for day in range(last + 1) for moment in sign_up_moments(product, day)]
     truth = see(product, product.date_of(last))
     sizes = [
@@ -167,6 +168,62 @@ def test_the_truth_about_the_world_is_what_the_stand_in_serves() -> None:
         for row in listed
         for is_aggregate in [row["region"]["value"] == "Aggregates"]
     }
+
+
+def test_the_marts_of_the_world_are_sums_and_latest_values_of_it() -> None:
+    truth = market_truth()
+    values = {
+        key: row["value"]
+        for key, row in records(truth["country_indicators"], "country_code", "indicator_id", "year").items()
+    }
+    listed = {
+        code: {name: row[name] for name in ("country_name", "is_aggregate", "region_name", "income_group")}
+        for (code,), row in records(truth["countries"], "country_code").items()
+    }
+    years = range(FIRST_YEAR, LAST_YEAR + 1)
+    assert records(truth["country_stats"], "country_code", "year") == {
+        (code, year): row | {name: values.get((code, indicator, year)) for name, indicator in COUNTED.items()}
+        for code, row in listed.items()
+        for year in years
+    }
+
+    def totals(codes: list[str], year: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, indicator in COUNTED.items():
+            there = [values[code, indicator, year] for code in codes if (code, indicator, year) in values]
+            found |= {name: sum(there) if there else None, f"{name}_country_count": len(there)}
+        return found
+
+    members: dict[str, list[str]] = defaultdict(list)
+    for code, row in listed.items():
+        if not row["is_aggregate"]:
+            members[row["region_name"]].append(code)
+    assert records(truth["region_stats"], "region_name", "year") == {
+        (region, year): {"country_count": len(codes)} | totals(codes, year)
+        for region, codes in members.items()
+        for year in years
+    }
+    countries = [code for codes in members.values() for code in codes]
+    assert records(truth["year_stats"], "year") == {
+        (year,): {"country_count": len(countries)}
+        | totals(countries, year)
+        | {f"naive_{name}": total for name, total in totals(list(listed), year).items() if name in COUNTED}
+        for year in years
+    }
+    climate = records(truth["business_climate"], "country_code")
+    for (code,), row in climate.items():
+        latest: dict[str, Any] = {}
+        for name, indicator in MEASURED.items():
+            year = max((year for year in years if (code, indicator, year) in values), default=None)
+            latest |= {name: values.get((code, indicator, year)), f"{name}_year": year}
+        cost, year = row["startup_cost_percent"], row["startup_cost_percent_year"]
+        costs: tuple[Any, Any] = None, None
+        if cost and row["gni_usd"]:
+            per_head = values[code, "NY.GNP.ATLS.CD", year] / values[code, "SP.POP.TOTL", year]
+            costs = pytest.approx(cost / 100 * row["gni_usd"]), pytest.approx(cost / 100 * per_head)
+        assert (row.pop("startup_cost_usd"), row.pop("startup_cost_per_head_usd")) == costs
+        assert row == listed[code] | latest
+    assert truth["business_climate"]["startup_cost_per_head_usd"].notna().sum() > 180
 
 
 def test_a_written_truth_reads_back_with_dates(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from simulator.frames import Truth
+from simulator.market_truth import market_truth
 from tests.unit.conftest import Account
 from tests.unit.logged import GROUPS, LAST, TINY, calendar, records, share
 
@@ -205,6 +206,37 @@ def test_engagement(truth: Truth, rolling: dict[Any, int], user_days: UserDays) 
             "watch_hours": pytest.approx(hours),
             "watch_hours_per_active_user": pytest.approx(hours / active if active else None),
         }
+
+
+def test_how_much_of_the_market_is_won(truth: Truth, rolling: dict[Any, int]) -> None:
+    newest: dict[str, Row] = {}
+    for (code, _), row in sorted(records(market_truth()["country_stats"], "country_code", "year").items()):
+        if not row["is_aggregate"]:
+            newest.setdefault(code, {}).update({name: value for name, value in row.items() if value is not None})
+    markets: dict[Segment, dict[str, int]] = {}
+    for code, row in newest.items():
+        groups = ("region", row["region_name"]), ("income_group", row["income_group"])
+        for segment in (("total", "all"), ("country", code), *groups):
+            market = markets.setdefault(segment, {"population": 0, "mobile_subscriptions": 0})
+            for name in market:
+                market[name] += row[name]
+
+    found = records(truth["market_penetration"], "activity_date", "segment_type", "segment_value")
+    seen = {(kind, value) for _, _, kind, value in rolling}
+    assert found.keys() == {(day, *segment) for day in calendar() for segment in seen & markets.keys()}
+    for (day, *segment), row in found.items():
+        users, market = rolling.get((day, 28, *segment), 0), markets[segment[0], segment[1]]
+        assert {name: row[name] for name in ("active_users", *market)} == {"active_users": users, **market}
+        assert row["is_full_window"] == ((day - TINY.launch_date).days + 1 >= 28)
+        rivals = {value: of for (on, kind, value), of in found.items() if (on, kind) == (day, segment[0])}
+        before = found.get((day - WEEK, *segment))
+        for name, size in (("people", "population"), ("mobile_subscriptions", "mobile_subscriptions")):
+            rate = f"users_per_million_{name}"
+            assert row[rate] == pytest.approx(users / market[size] * 1e6)
+            in_order = sorted(rivals, key=lambda value: (-rivals[value][rate], value))
+            assert row[f"{rate}_rank"] == in_order.index(segment[1]) + 1
+            for measure in (rate, f"{rate}_rank"):
+                assert row[f"{measure}_change"] == (row[measure] - before[measure] if before else None)
 
 
 def test_active_days(truth: Truth, active_days: dict[str, list[date]]) -> None:
