@@ -64,11 +64,11 @@ def main() -> None:
         }
         bare, airflow, stages = [], [], []
         for number in range(arguments.runs):
-            run = _measure([sys.executable, "-c", BARE, FIRST, LAST], Path(folder) / f"bare-{number}", source)
+            run = measure([sys.executable, "-c", BARE, FIRST, LAST], Path(folder) / f"bare-{number}", source)
             stages.append(json.loads(str(run.pop("output"))))
             bare.append(run)
             command = [liftoff, "run", "--start", FIRST, "--end", LAST]
-            run = _measure(command, Path(folder) / f"airflow-{number}", source)
+            run = measure(command, Path(folder) / f"airflow-{number}", source)
             run.pop("output")
             airflow.append(run)
     figures = {
@@ -96,7 +96,8 @@ def _environment(data_dir: Path, source: dict[str, str]) -> dict[str, str]:
     return inherited | {"LIFTOFF_DATA_DIR": str(data_dir)} | source
 
 
-def _measure(command: list[str], data_dir: Path, source: dict[str, str]) -> dict[str, float | str]:
+def measure(command: list[str], data_dir: Path, source: dict[str, str]) -> dict[str, float | str]:
+    """Run a process on a data folder. Returns its wall and cpu seconds, peak_mb, and output."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command, env=_environment(data_dir, source), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

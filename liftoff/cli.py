@@ -134,16 +134,20 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="One statement, on the marts, facts, dimensions and the schema meta.")],
+    landed: Annotated[bool, typer.Option("--landed", help="On what landed instead, such as events.events.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the current release. It is opened read-only."""
     settings = load_settings()
-    release = warehouse_of(settings).current()
+    release = None if landed else warehouse_of(settings).current()
     try:
-        with connect(settings, release.database, read_only=True) as connection:
+        with connect(settings, release.database if release else None, read_only=not landed) as connection:
+            if landed:
+                looks.show_landings(connection, settings)
             rows = looks.ask(connection, sql)
     except duckdb.Error as error:
-        raise WrongUsage(f"Release {release.id} cannot answer that.\n{error}") from None
+        asked = f"Release {release.id}" if release else "What landed"
+        raise WrongUsage(f"{asked} cannot answer that.\n{error}") from None
     if as_json:
         _print_json(rows)
     else:

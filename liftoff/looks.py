@@ -1,16 +1,23 @@
 """Looks at what runs left behind: what landed, what was refused, what was built, what readers see."""
 
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 import duckdb
 
 from storage import meta
 from storage.engine import connect
+from storage.errors import LiftoffError
 from storage.settings import Settings
 from storage.warehouse import NoRelease, Warehouse
 
 Rows = list[dict[str, Any]]
+
+
+class NothingLanded(LiftoffError):
+    """The lake holds no accepted landing."""
+
 
 BUILDS = """
     select
@@ -87,6 +94,28 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, A
     result = connection.execute(sql, parameters or {})
     columns = [column[0] for column in result.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+
+def show_landings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Give an in-memory connection a view of each landed table, named `source.table`: all accepted landings, with the
+    landing day `dt`.
+
+    Raises:
+        NothingLanded: there is no landing.
+        duckdb.Error: a data file cannot be read.
+    """
+    outcomes = sorted((settings.lake_dir / "raw").glob("*/*/dt=*/outcome.json"))
+    if not outcomes:
+        raise NothingLanded("Nothing has landed yet. Load a window first: liftoff run --help")
+    for folder, landings in groupby(outcomes, key=lambda path: path.parents[1]):
+        source, table = folder.parts[-2:]
+        # A view takes no parameters.
+        files = ", ".join("'" + str(path.with_name("data.parquet")).replace("'", "''") + "'" for path in landings)
+        connection.execute(f"""
+            create schema if not exists {source};
+            create view {source}.{table} as
+            from read_parquet([{files}], hive_partitioning = true, union_by_name = true)
+        """)
 
 
 def what_readers_see(settings: Settings) -> str:

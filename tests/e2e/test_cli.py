@@ -125,6 +125,7 @@ def test_a_missing_day_ends_with_3_and_can_be_allowed(installed: Platform) -> No
         (("run", "--start", "yesterday"), "yesterday"),
         (("query", "fro mart"), "syntax error"),
         (("query", "create table t as select 1"), "read-only"),
+        (("query", "--landed", "from events.nothing"), "What landed cannot answer that"),
         (("metrics", "query", "--metrics", "actve_users"), "did you mean active_users"),
         (("no-such-command",), "No such command"),
         (("simulate", "--story", "tragedy"), "There is no story"),
@@ -147,7 +148,8 @@ def test_a_setting_that_cannot_be_used_is_an_error_for_people() -> None:
 
 
 def test_an_empty_installation_says_where_to_start() -> None:
-    for command in (["status"], ["releases"], ["query", "select 1"], ["metrics", "list"], ["docs"], ["rollback"]):
+    ask = ["query", "select 1"]
+    for command in (["status"], ["releases"], ask, [*ask, "--landed"], ["metrics", "list"], ["docs"], ["rollback"]):
         done = liftoff(*command)
         assert "liftoff run" in done.stdout + done.stderr
     assert "load_window" in liftoff("status").stdout, "in a container, the DAG is the way"
@@ -173,6 +175,15 @@ def test_a_wide_answer_is_shown_one_value_a_line_and_nothing_is_cut(installed: P
     (row,) = answer("query", "from fct_session limit 1")
     for name in row:
         assert name in done.stdout
+
+
+def test_what_landed_is_asked_as_it_came_with_its_day(installed: Platform) -> None:
+    landed = {row["source"]: row for row in answer("status")["landed"]}
+    (row,) = answer("query", "--landed", "select count(*) as lines, count(distinct dt) as days from events.events")
+    assert row == {"lines": landed["events"]["accepted"], "days": landed["events"]["days"]}
+    names = "select table_schema || '.' || table_name as name from information_schema.tables"
+    assert {row["name"] for row in answer("query", "--landed", names)} == {"events.events", *landed} - {"events"}
+    assert installed.current().is_intact()
 
 
 def test_metrics_are_listed_and_asked_for_by_name(installed: Platform) -> None:

@@ -4,7 +4,19 @@ import pandas as pd
 import pytest
 
 from simulator.frames import Truth
-from simulator.product import BAD_DAYS, BAD_RELEASE, DARK_COUNTRY, DARK_FROM, DARK_UNTIL, DAY, DEMO_USERS, HOUR, Product
+from simulator.product import (
+    BAD_DAYS,
+    BAD_RELEASE,
+    DARK_COUNTRY,
+    DARK_FROM,
+    DARK_UNTIL,
+    DAY,
+    DEMO_USERS,
+    EXPERIMENTS,
+    HOUR,
+    LIFT,
+    Product,
+)
 from simulator.truth import knowable
 
 DARK_DAY, DARK_HOURS = DARK_FROM // DAY, range(DARK_FROM % DAY // HOUR, DARK_UNTIL % DAY // HOUR)
@@ -73,9 +85,41 @@ def test_the_hours_in_which_the_country_was_dark_fell_shortest_of_the_day(full: 
     assert worst["deviation_score"].max() < -3 < of_day["deviation_score"].iloc[len(DARK_HOURS)]
 
 
+def verdicts(told: Told) -> dict[str, str]:
+    """What is said of the goal of each experiment."""
+    rows = told[1]["experiment_results"]
+    goals = rows[(rows["metric_role"] == "goal") & (rows["variant_id"] == "treatment")]
+    return dict(zip(goals["experiment_id"], goals["verdict"], strict=True))
+
+
+def test_of_three_experiments_one_works_one_does_nothing_and_one_is_broken(full: Told) -> None:
+    assert verdicts(full) == {
+        "exp_home_rows": "better",
+        "exp_autoplay": "no difference seen",
+        "exp_new_player": "not to be trusted: sample ratio mismatch",
+    }
+    rows = full[1]["experiment_results"].set_index(["experiment_id", "metric", "variant_id"])
+    planted = rows.loc["exp_home_rows", "retention_day_7", "treatment"]
+    assert planted["lift_low"] < LIFT - 1 < planted["lift_high"]
+
+
+def first_days(told: Told) -> pd.DataFrame:
+    """Day-1 retention by what happened on the first day."""
+    rows = told[1]["retention_driver"]
+    return rows[(rows["driver"] == "first_day") & (rows["day_number"] == 1)].set_index("driver_value")
+
+
+def test_who_crashed_or_found_nothing_to_watch_comes_back_less(full: Told) -> None:
+    found = first_days(full)
+    assert found.loc[["crashed", "neither"], "is_beyond_noise"].all()
+    assert (found.loc[["crashed", "neither"], "retention_high"] < found.loc["watched", "retention_low"]).all()
+
+
 def test_where_nothing_happens_nothing_is_found(without: Told) -> None:
     product, truth = without
     for day in BAD_DAYS:
         assert drivers(without, day, "release")["rate_effect"].min() > -20
     hours = truth["activity_hourly"]
     assert hours.loc[hours["activity_date"] == product.date_of(DARK_DAY), "deviation_score"].min() > -3
+    assert verdicts(without) == dict.fromkeys(EXPERIMENTS, "no difference seen")
+    assert not first_days(without)["is_beyond_noise"].any()
