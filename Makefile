@@ -46,8 +46,8 @@ format: setup ## Rewrite Python and SQL in the project's style
 	@$(BIN)/ruff format
 	@$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
 
-bench: setup ## Measure speed, with the libraries that we compare with in an environment of their own
-	@benchmarks/run.sh
+bench: setup ## Measure speed, against other libraries (ONLY="load metrics" for two of the sections)
+	@benchmarks/run.sh $(ONLY)
 
 figures: compose ## Put the pictures and figures of that run into README.md
 	@$(BIN)/python -m benchmarks.containers
