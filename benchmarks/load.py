@@ -99,14 +99,16 @@ def _environment(data_dir: Path, source: dict[str, str]) -> dict[str, str]:
 def measure(command: list[str], data_dir: Path, source: dict[str, str]) -> dict[str, float | str]:
     """Run a process on a data folder. Returns its wall and cpu seconds, peak_mb, and output."""
     start = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=_environment(data_dir, source), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command[0]} ended with {os.waitstatus_to_exitcode(status)}")
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            command, env=_environment(data_dir, source), stdout=subprocess.PIPE, stderr=said, text=True
+        )
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            said.seek(0)
+            raise SystemExit(f"{said.read()}\n{command[0]} ended with {os.waitstatus_to_exitcode(status)}")
     wall = time.perf_counter() - start
     return {
         "wall": wall,

@@ -33,22 +33,28 @@ EVENTS_OF_A_USER = 180
 def main(
     events: Annotated[int, typer.Option(help="How many, about.")] = 100_000_000,
     workers: Annotated[int, typer.Option(help="Processes that simulate side by side.")] = 2,
+    memory: Annotated[str, typer.Option(help="What DuckDB may use of it.")] = "2GB",
+    logs: Annotated[Path | None, typer.Option(help="A folder of such logs, kept from another run or for one.")] = None,
 ) -> None:
     """Simulate once, then load and publish all of it as one window."""
     product = Product(users=events // EVENTS_OF_A_USER, launch_date=LAUNCH)
     days = [LAUNCH + timedelta(days=number) for number in range(DAYS)]
     with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder, serving() as services_url:
+        logs = logs or Path(folder)
         source = {
-            "LIFTOFF_EVENTS_DIR": f"{folder}/events",
-            "LIFTOFF_WAREHOUSE_URI": f"{folder}/warehouse.duckdb",
+            "LIFTOFF_EVENTS_DIR": str(logs / "events"),
+            "LIFTOFF_WAREHOUSE_URI": str(logs / "warehouse.duckdb"),
             "LIFTOFF_WORLD_BANK_URL": services_url,
             "LIFTOFF_FX_URL": services_url,
-            "LIFTOFF_DUCKDB_MEMORY_LIMIT": "2GB",
+            "LIFTOFF_DUCKDB_MEMORY_LIMIT": memory,
         }
         start = time.perf_counter()
-        with ProcessPoolExecutor(workers) as pool:
-            lines = sum(pool.map(partial(write_day, product, events_dir=Path(folder) / "events"), days))
-        write_days(product, days, source["LIFTOFF_WAREHOUSE_URI"])
+        if not (logs / "lines").exists():
+            with ProcessPoolExecutor(workers) as pool:
+                lines = sum(pool.map(partial(write_day, product, events_dir=logs / "events"), days))
+            write_days(product, days, source["LIFTOFF_WAREHOUSE_URI"])
+            (logs / "lines").write_text(str(lines))
+        lines = int((logs / "lines").read_text())
         simulated = time.perf_counter() - start
         command = [sys.executable, "-c", BARE, str(days[0]), str(days[-1])]
         run = measure(command, Path(folder) / "data", source)
