@@ -1,8 +1,10 @@
 """The DAGs, run for real in one process: a day's ingest of each source, the build that follows, and a whole window."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +15,32 @@ from storage.days import DAY, yesterday
 from tests.e2e.conftest import Platform, Source, assert_same, day
 
 RUN_DAGS = """
-import sys
+import json, os, sys
 from liftoff import headless
 from storage.errors import LiftoffError
 from storage.settings import load_settings
 
-for step in sys.argv[1:]:
+def run(step):
     dag_id, *values = step.split(":")
     conf = dict(value.split("=") if "=" in value else (name, value) for name, value in zip(("start", "end"), values))
     conf = {name: True if value == "true" else value for name, value in conf.items()}
     try:
         headless.run_dag(dag_id, conf, load_settings(), on_record=lambda record: None)
-        print(dag_id, "done", flush=True)
+        return f"{dag_id} done"
     except LiftoffError as error:
-        print(dag_id, type(error).__name__, str(error).splitlines()[0], flush=True)
+        return f"{dag_id} {type(error).__name__} {str(error).splitlines()[0]}"
+
+start_airflow, data_dir = headless._start_airflow, load_settings().data_dir
+headless._start_airflow = lambda _: start_airflow(data_dir)
+for line in sys.stdin:
+    variables, steps = json.loads(line)
+    for name in [name for name in os.environ if name.startswith("LIFTOFF_")]:
+        del os.environ[name]
+    os.environ |= variables
+    print(json.dumps([run(step) for step in steps]), flush=True)
 """
 
-
+RunDags = Callable[..., list[str]]
 INGESTED = ["ingest_events done", "ingest_warehouse done", "ingest_market_data done"]
 
 
@@ -38,15 +49,28 @@ def ingest(number: int) -> list[str]:
     return [f"{said.split()[0]}:{day(number)}:{day(number)}" for said in INGESTED]
 
 
-def run_dags(*steps: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_DAGS, *steps], env=dict(os.environ), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+@pytest.fixture(scope="module")
+def run_dags() -> Iterator[RunDags]:
+    """Runs one DAG after another with the settings of the caller, in one process: Airflow takes 7 s to start."""
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN_DAGS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        asked, answers = process.stdin, process.stdout
+        assert asked
+        assert answers
+
+        def run(*steps: str) -> list[str]:
+            settings = {name: value for name, value in os.environ.items() if name.startswith("LIFTOFF_")}
+            print(json.dumps([settings, steps]), file=asked, flush=True)
+            said: list[str] = json.loads(answers.readline())
+            return said
+
+        yield run
 
 
-def test_a_day_that_lands_before_the_first_load_is_built_by_load_window_alone(platform: Platform) -> None:
+def test_a_day_that_lands_before_the_first_load_is_built_by_load_window_alone(
+    platform: Platform, run_dags: RunDags
+) -> None:
     said = run_dags(*ingest(2), "build_marts", f"load_window:{day(1)}:{day(1)}")
     assert said[:4] == [*INGESTED, "build_marts done"], "a build before the first load is skipped"
     assert said[4].startswith(
@@ -58,7 +82,7 @@ def test_a_day_that_lands_before_the_first_load_is_built_by_load_window_alone(pl
 
 
 def test_the_demo_dag_writes_what_is_missing_or_one_day_as_it_was_asked_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_dags: RunDags
 ) -> None:
     launch = yesterday() - DAY
     events = tmp_path / "data" / "source" / "events"
@@ -79,7 +103,7 @@ def test_the_demo_dag_writes_what_is_missing_or_one_day_as_it_was_asked_to(
 
 
 def test_days_that_are_ingested_and_built_one_by_one_give_what_a_window_gives(
-    platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_dags: RunDags
 ) -> None:
     said = run_dags(
         *["build_marts", *ingest(0), "build_marts", *ingest(1), *ingest(2), "build_marts", "build_marts"],
