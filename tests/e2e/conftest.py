@@ -18,12 +18,12 @@ import duckdb
 import httpx
 import pytest
 
-from liftoff import flow
+from liftoff import dbt, flow
 from liftoff.plan import Window
 from simulator.logs import write_day
 from simulator.product import Product
 from simulator.warehouse import write_days
-from storage.settings import load_settings
+from storage.settings import Settings, load_settings
 from storage.warehouse import Release, Warehouse
 
 LAUNCH = date(2026, 1, 5)
@@ -136,6 +136,25 @@ def loaded(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
         return platform.data_dir
 
     return load
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _parsed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new installation gets what dbt parsed in another one: the project is the same."""
+    own, kept = dbt._parsed_project, tmp_path_factory.mktemp("parsed")
+
+    def own_or_kept(settings: Settings) -> Path:
+        path = own(settings)
+        if path.exists():
+            shutil.copyfile(path, kept / path.name)
+        elif (kept / path.name).exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(kept / path.name, path)
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt, "_parsed_project", own_or_kept)
+        yield
 
 
 @contextmanager
