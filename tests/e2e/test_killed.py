@@ -1,7 +1,7 @@
 """A run that is killed at any moment: readers see a whole release, and the next run makes the same marts.
 
-A build is made from what it reads: the release before, its plan, and the landings that the plan names. So of a run that
-was killed while landing only that is compared, once it is known what marts come of it.
+A build is made from what it reads: the release before, its plan, and the landings that the plan names. So where nothing
+was published yet only that is compared, once it is known what marts come of it.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from tests.e2e.conftest import NewPlatform, Platform, Source, Tables, assert_sam
 
 SPAN = window(2, 4)
 # Where the run is killed: the function, before or after its n-th call.
-LANDING = {
+BEFORE_PUBLISHING = {
     "before a landing of events is written": ("liftoff.intake.stage_events", "before", 2),
     "after a landing of events is written": ("liftoff.intake.stage_events", "after", 2),
     "before the events are audited": ("liftoff.intake.gate.audit_events", "before", 1),
@@ -41,12 +41,11 @@ LANDING = {
     "after market data is written": ("ingestion.api.stage_market_data", "after", 1),
     "after market data is swapped, before its outcome": ("storage.lake.write_json", "before", 17),
     "before the attempts are recorded": ("liftoff.intake.records.keep_landings", "before", 1),
-}
-BUILDING = {
     "after the first model": ("liftoff.building._log_node", "after", 1),
     "after the last model": ("liftoff.building.dbt.build_models", "after", 1),
-    "before the marts are audited": ("liftoff.building.gate.audit_marts", "before", 1),
     "after the marts were audited": ("liftoff.building.gate.audit_marts", "after", 1),
+}
+PUBLISHING = {
     "before the link is swapped": ("storage.warehouse.Warehouse._show", "before", 1),
     "after the link is swapped": ("storage.warehouse.Warehouse._show", "after", 1),
 }
@@ -158,9 +157,9 @@ def platform(story: Story, new_platform: NewPlatform, monkeypatch: pytest.Monkey
     return platform
 
 
-@pytest.mark.parametrize("point", LANDING)
-def test_killed_while_landing(point: str, story: Story, platform: Platform) -> None:
-    kill_a_run(LANDING[point])
+@pytest.mark.parametrize("point", BEFORE_PUBLISHING)
+def test_killed_before_publishing(point: str, story: Story, platform: Platform) -> None:
+    kill_a_run(BEFORE_PUBLISHING[point])
     assert_same(platform.tables(), story.before)
 
     _, (plan, release_before, landings) = land_and_prepare(platform)
@@ -171,9 +170,9 @@ def test_killed_while_landing(point: str, story: Story, platform: Platform) -> N
         assert accepted(connection) >= 3
 
 
-@pytest.mark.parametrize("point", BUILDING)
-def test_killed_while_building(point: str, story: Story, platform: Platform) -> None:
-    kill_a_run(BUILDING[point])
+@pytest.mark.parametrize("point", PUBLISHING)
+def test_killed_while_publishing(point: str, story: Story, platform: Platform) -> None:
+    kill_a_run(PUBLISHING[point])
     assert_same(platform.tables(), story.after if point == "after the link is swapped" else story.before)
 
     platform.load(2, 4)
