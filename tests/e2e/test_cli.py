@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +40,34 @@ def answer(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@dataclass(frozen=True)
+class Published:
+    """An installation that has published twice, the second time by command, and what the command said."""
+
+    data_dir: Path
+    done: subprocess.CompletedProcess[str]
+
+
 @pytest.fixture(scope="module")
-def published(source: Source, loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation that has published twice, the second time by command."""
+def published(source: Source, loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Published:
     folder = tmp_path_factory.mktemp("cli") / "data"
     shutil.copytree(loaded((0, 1)), folder, symlinks=True)
     done = liftoff("run", "--start", str(day(2)), "--end", str(day(2)), LIFTOFF_DATA_DIR=str(folder), **source.settings)
     assert done.returncode == 0, done.stderr
-    return folder
+    return Published(folder, done)
 
 
 @pytest.fixture
-def installed(published: Path, new_platform: NewPlatform) -> Platform:
+def installed(published: Published, new_platform: NewPlatform) -> Platform:
     """A copy of it for each test."""
-    return new_platform("copy", published)
+    return new_platform("copy", published.data_dir)
 
 
-def test_a_window_is_run_through_the_real_dag_and_reported_line_by_line_without_a_terminal(installed: Platform) -> None:
-    done = liftoff("run", "--start", str(day(3)), "--end", str(day(3)))
-    assert done.returncode == 0, done.stderr
-    assert installed.current().manifest.last_date == day(3)
+def test_a_window_is_run_through_the_real_dag_and_reported_line_by_line_without_a_terminal(
+    installed: Platform, published: Published
+) -> None:
+    done = published.done
+    assert installed.current().manifest.last_date == day(2)
     assert installed.current().id in done.stdout
     lines = done.stdout.splitlines()
     assert [line.split("  ")[0] for line in lines if line.startswith("✓")][-3:] == [
@@ -68,7 +77,7 @@ def test_a_window_is_run_through_the_real_dag_and_reported_line_by_line_without_
     ]
     assert "\x1b" not in done.stdout + done.stderr, "no terminal, no escape codes"
     assert "airflow" not in done.stderr.lower(), "Airflow's own output belongs into its log"
-    _, log = sorted((installed.data_dir / "logs").glob("load_window-*.log"))
+    (log,) = (installed.data_dir / "logs").glob("load_window-*.log")
     assert "DagRun Finished" in log.read_text()
 
 

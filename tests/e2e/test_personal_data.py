@@ -9,7 +9,7 @@ import pytest
 
 from liftoff import intake
 from storage.errors import LiftoffError
-from tests.e2e.conftest import Loaded, Platform, Source, day, window
+from tests.e2e.conftest import Platform, Source, day, window
 
 LAST = 2
 
@@ -84,8 +84,9 @@ def test_no_file_of_the_platform_holds_personal_data_in_clear(
         assert not found, f"{where} holds {len(found)} of them, such as {min(found)}"
 
 
-def test_the_same_person_has_the_same_pseudonym_on_every_day(loaded: Loaded) -> None:
-    files = loaded((0, LAST)) / "lake" / "raw" / "warehouse" / "account_changes" / "*" / "data.parquet"
+def test_the_same_person_has_the_same_pseudonym_on_every_day(platform: Platform) -> None:
+    intake.land_extracts(window(0, LAST))
+    files = platform.data_dir / "lake" / "raw" / "warehouse" / "account_changes" / "*" / "data.parquet"
     (people, pseudonyms) = duckdb.sql(
         f"select count(distinct user_id), count(distinct email_hash) from '{files}'"
     ).fetchall()[0]
