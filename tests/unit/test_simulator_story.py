@@ -98,8 +98,12 @@ def test_of_three_experiments_one_works_one_does_nothing_and_one_is_broken(full:
         "exp_autoplay": "no difference seen",
         "exp_new_player": "not to be trusted: sample ratio mismatch",
     }
-    rows = full[1]["experiment_results"].set_index(["experiment_id", "metric", "variant_id"])
-    planted = rows.loc["exp_home_rows", "retention_day_7", "treatment"]
+    rows = full[1]["experiment_results"]
+    (planted,) = rows[
+        (rows["experiment_id"] == "exp_home_rows")
+        & (rows["metric"] == "retention_day_7")
+        & (rows["variant_id"] == "treatment")
+    ].to_dict("records")
     assert planted["lift_low"] < LIFT - 1 < planted["lift_high"]
 
 
