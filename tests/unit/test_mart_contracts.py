@@ -203,7 +203,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "fct_experiment_exposure": {
-        "first_kept": [
+        "rows_present": [
             "delete from this where user_id = 'u1'",
             "insert into this select * replace ('u9' as user_id) from this where user_id = 'u1'",
             "update this set exposed_at = exposed_at + interval 1 second where user_id = 'u1'",
@@ -222,6 +222,10 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         "assignments_kept": ["update this set assigned_variant_id = 'control' where user_id = 'u1'"],
     },
     "fct_experiment_exposure_day": {
+        "rows_present": [
+            "delete from this where user_id = 'u1'",
+            "update this set event_id = 'other' where user_id = 'u1'",
+        ],
         "dates_in_range": [
             "update this set exposure_date = exposure_date + 1 where user_id = 'u2'",
             "update this set exposed_at = '2026-01-04', exposure_date = '2026-01-04' where user_id = 'u2'",
@@ -654,7 +658,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "mart_experiment_result": {
-        "users_agree": [
+        "rows_present": [
             "delete from this where metric = 'watch_hours' and variant_id = 'treatment'",
             "delete from mart_experiment_user where user_id = 'u1'",
             "update this set exposed_users = 4",
@@ -699,7 +703,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "mart_experiment_user": {
-        "users_agree": [
+        "rows_present": [
             "delete from this where user_id = 'u1'",
             "insert into this select * replace ('u9' as user_id) from this where user_id = 'u1'",
             "update this set variant_id = 'control' where user_id = 'u1'",
@@ -1136,6 +1140,17 @@ def test_an_empty_mart_fails(table: str, marts: Callable[..., duckdb.DuckDBPyCon
     connection.execute(f"delete from {table}")
     outcomes = audit_one(connection, table)
     assert outcomes.get("row_count", outcomes.get("rows_present")) == "failed"
+
+
+def test_nobody_need_have_seen_an_experiment_yet(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
+    connection = marts()
+    seen = [table for table in MARTS if "experiment" in table and table != "dim_experiment"]
+    assert len(seen) == 4
+    for table in seen:
+        connection.execute(f"delete from {table}")
+    report = audit(connection)
+    assert report.passed, report.text()
+    assert not report.warnings
 
 
 def test_events_of_the_day_after_the_last_landed_one_may_be_there(
