@@ -25,7 +25,15 @@ from simulator.business import (
     user_ids,
     users_of,
 )
-from simulator.catalogue import EXPERIMENT_GOALS, EXPERIMENT_NAMES, GENRES, TITLE_KINDS, TITLE_WORDS, titles
+from simulator.catalogue import (
+    EXPERIMENT_ENDS,
+    EXPERIMENT_GOALS,
+    EXPERIMENT_NAMES,
+    GENRES,
+    TITLE_KINDS,
+    TITLE_WORDS,
+    titles,
+)
 from simulator.people import people
 from simulator.plan import NEVER
 from simulator.product import COUNTRIES, DAY, EXPERIMENTS, PLATFORMS, VARIANTS, Ids, Ints, Product, Records, cohort
@@ -178,7 +186,7 @@ def _experiments(product: Product, day: int) -> Columns:  # noqa: ARG001
         "experiment_name": list(EXPERIMENT_NAMES),
         "goal_metric": list(EXPERIMENT_GOALS),
         "started_at": _timestamps(product, np.zeros(count, dtype=np.int64)),
-        "ended_at": pa.nulls(count),
+        "ended_at": _timestamps(product, EXPERIMENT_ENDS),
         "treatment_share": [Decimal("0.5")] * count,
     }
 
@@ -235,7 +243,8 @@ def _text_ids(prefix: str, ids: Ids) -> pa.Array:
 
 
 def _timestamps(product: Product, moments: Ints) -> pa.Array:
-    return pa.array(np.datetime64(product.launch_date, "us") + moments.astype("timedelta64[ms]"))
+    known = np.where(moments < NEVER, moments, 0).astype("timedelta64[ms]")
+    return pa.array(np.datetime64(product.launch_date, "us") + known, mask=moments == NEVER)
 
 
 def _pick(texts: tuple[str, ...], numbers: np.ndarray) -> pa.Array:

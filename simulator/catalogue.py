@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from simulator.plan import TITLES
-from simulator.product import Product, Records
+from simulator.plan import NEVER, TITLES
+from simulator.product import DAY, HOUR, Product, Records
 
 EXPERIMENT_NAMES = ("Rows of the home page by taste", "The next episode starts by itself", "A new player")
 EXPERIMENT_GOALS = ("retention_day_7", "watch_hours", "watch_hours")
+# Clients go on logging what they show: that of one ends in the evening of day 45.
+EXPERIMENT_ENDS = np.array([NEVER, 45 * DAY + 18 * HOUR, NEVER])
 TITLE_KINDS = ("film", "series", "documentary")
 GENRES = ("drama", "comedy", "thriller", "family", "science fiction", "romance", "nature", "history")
 TITLE_WORDS = (

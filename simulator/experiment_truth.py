@@ -9,14 +9,15 @@ import pandas as pd
 
 from simulator.account_truth import Accounts
 from simulator.activity_truth import Activity
-from simulator.catalogue import EXPERIMENT_GOALS
+from simulator.catalogue import EXPERIMENT_ENDS, EXPERIMENT_GOALS
 from simulator.frames import Numbers, Truth, dates, ids, known_where, moments, names, versions
 from simulator.plan import DayPlan, Event
 from simulator.product import COUNTRIES, DAY, EXPERIMENTS, PLATFORMS, VARIANTS, Bools, Ints, Records
 
 MEASURED_DAYS = 7
 TREATMENT_SHARE = 0.5
-MISMATCH_BELOW, SIGNIFICANT_BELOW, FEWEST_USERS = 0.001, 0.05, 355
+MISMATCH_BELOW, SIGNIFICANT_BELOW = 0.001, 0.05
+FEWEST_USERS, FEWEST_OF_EACH = 355, 20
 Z = NormalDist().inv_cdf(0.975)
 # By metric: its unit, how many of what is added up make one, and whether more of it is better.
 METRICS = {
@@ -55,7 +56,7 @@ def exposures_of(plan: DayPlan, seen: Records, accounts: Accounts) -> pd.DataFra
 
 
 def experiment_truth(activity: Activity, sessions: pd.DataFrame, exposures: pd.DataFrame) -> Truth:
-    """The frames about experiments, each of which began with the launch and has no end.
+    """The frames about experiments, each of which began with the launch.
 
     Args:
         activity: the user-days.
@@ -69,18 +70,20 @@ def experiment_truth(activity: Activity, sessions: pd.DataFrame, exposures: pd.D
         experiment_results: as mart_experiment_result.
     """
     exposures = exposures.assign(day=exposures["at"] // DAY).sort_values(["at", "event"], ignore_index=True)
-    first = exposures.drop_duplicates(["experiment", "user"]).reset_index(drop=True)
-    seen = exposures[["experiment", "user", "variant"]].drop_duplicates()
+    running = exposures[exposures["at"] < EXPERIMENT_ENDS[exposures["experiment"]]]
+    first = running.drop_duplicates(["experiment", "user"]).reset_index(drop=True)
+    seen = running[["experiment", "user", "variant"]].drop_duplicates()
     others = seen.groupby(["experiment", "user"]).size().loc[list(zip(first["experiment"], first["user"], strict=True))]
     first["has_seen_others"] = others.to_numpy() > 1
-    measured = first["day"].to_numpy() + MEASURED_DAYS < activity.days
+    last_day = first["day"].to_numpy() + MEASURED_DAYS
+    measured = (last_day < activity.days) & (last_day < EXPERIMENT_ENDS[first["experiment"]] // DAY)
     outcomes = _outcomes(activity, sessions, first)
     by_day = exposures.drop_duplicates(["experiment", "variant", "user", "day"]).reset_index(drop=True)
     return {
         "experiment_exposure_days": _exposures(activity.accounts, by_day),
         "experiment_exposures": _first_exposures(activity.accounts, first),
         "experiment_users": _users(activity.accounts, first, measured, outcomes),
-        "experiment_results": _results(first, outcomes[measured]),
+        "experiment_results": _results(first, outcomes[measured], activity.days),
     }
 
 
@@ -169,7 +172,7 @@ def _users(accounts: Accounts, first: pd.DataFrame, measured: Bools, outcomes: p
     )
 
 
-def _results(first: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+def _results(first: pd.DataFrame, outcomes: pd.DataFrame, days: int) -> pd.DataFrame:
     rows = []
     for experiment, variant in first[["experiment", "variant"]].drop_duplicates().itertuples(index=False):
         exposed = first[first["experiment"] == experiment]
@@ -189,6 +192,7 @@ def _results(first: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
                     "exposed_users": len(of_variant),
                     "mixed_users": of_variant["has_seen_others"].sum(),
                     **estimate._asdict(),
+                    "has_ended": EXPERIMENT_ENDS[experiment] < days * DAY,
                     **against._asdict(),
                     "sample_ratio_p_value": uneven,
                     "has_sample_ratio_mismatch": uneven < MISMATCH_BELOW,
@@ -204,6 +208,7 @@ class Estimate(NamedTuple):
     users: int
     mean: float
     standard_error: float
+    has_enough_users: bool
 
 
 class Comparison(NamedTuple):
@@ -226,10 +231,13 @@ def _estimate(users: pd.DataFrame, metric: str) -> Estimate:
     x = users[over].to_numpy(dtype=np.float64) if over else np.ones(len(users))
     count, total = len(users), x.sum()
     if not total:
-        return Estimate(count, math.nan, math.nan)
+        return Estimate(count, math.nan, math.nan, has_enough_users=False)
+    is_enough = (x > 0).sum() >= FEWEST_USERS
+    if METRICS[metric][0] == "share":
+        is_enough &= min(y.sum(), total - y.sum()) >= FEWEST_OF_EACH
     mean = y.sum() / total
     error = math.sqrt(((y - mean * x) ** 2).sum() * count / (count - 1)) / total if count > 1 else math.nan
-    return Estimate(count, mean, error)
+    return Estimate(count, mean, error, has_enough_users=bool(is_enough))
 
 
 def _compare(treatment: Estimate, control: Estimate) -> Comparison:
@@ -265,7 +273,7 @@ def _role(experiment: int, metric: str) -> str:
 def _verdict(metric: str, treatment: Estimate, control: Estimate, against: Comparison, uneven: float) -> str:
     if uneven < MISMATCH_BELOW:
         return "not to be trusted: sample ratio mismatch"
-    if math.isnan(against.p_value) or min(treatment.users, control.users) < FEWEST_USERS:
+    if math.isnan(against.p_value) or not (treatment.has_enough_users and control.has_enough_users):
         return "too few users yet"
     if against.p_value >= SIGNIFICANT_BELOW:
         return "no difference seen"

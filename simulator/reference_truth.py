@@ -8,7 +8,15 @@ import pandas as pd
 
 from simulator import market
 from simulator.business import PLANS, PRICES, TRIAL_DAYS
-from simulator.catalogue import EXPERIMENT_GOALS, EXPERIMENT_NAMES, GENRES, TITLE_KINDS, TITLE_WORDS, titles
+from simulator.catalogue import (
+    EXPERIMENT_ENDS,
+    EXPERIMENT_GOALS,
+    EXPERIMENT_NAMES,
+    GENRES,
+    TITLE_KINDS,
+    TITLE_WORDS,
+    titles,
+)
 from simulator.frames import RATE, TEXT, Truth, dates, moments, money, names
 from simulator.product import EXPERIMENTS, Product
 
@@ -105,7 +113,7 @@ def _experiments(product: Product) -> pd.DataFrame:
             "experiment_name": EXPERIMENT_NAMES,
             "goal_metric": EXPERIMENT_GOALS,
             "started_at": moments(product, np.zeros(count, dtype=np.int64)),
-            "ended_at": pd.Series([pd.NaT] * count, dtype="datetime64[us]"),
+            "ended_at": moments(product, EXPERIMENT_ENDS),
             "treatment_share": money([5_000] * count),
         }
     )

@@ -1,3 +1,9 @@
+{#- The 97.5% quantile of the standard normal distribution: 95% of it lie within so many standard deviations. -#}
+{%- macro z_of_95_percent() -%}
+    1.959963984540054
+{%- endmacro -%}
+
+
 {#- The bounds of Wilson's 95% interval for a share, which also holds for few trials and for shares near 0 and 1:
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927), 209-212.
     NULL without trials. -#}
@@ -10,7 +16,7 @@
 {%- endmacro -%}
 
 {%- macro _wilson_bound(successes, trials, sign) -%}
-    {%- set z = 1.959963984540054 -%} {#- the 97.5% quantile of the standard normal distribution -#}
+    {%- set z = z_of_95_percent() | float -%}
     {%- set failures = trials ~ ' - ' ~ successes -%}
     (
         {{ successes }} + {{ z * z / 2 }}

@@ -88,7 +88,7 @@ from fct_experiment_exposure_day where user_id <> 'u3' or variant_id = 'treatmen
 create table mart_experiment_user as
 with after as (
 from fct_experiment_exposure select experiment_id, user_id, variant_id, exposure_date, has_seen_others, range(1, 8).list_transform(lambda n: exposure_date + n::integer) as days),
-measured as (from after select *, days[7] <= date '{last}' and not list_has_any(days, cast({gaps} as date[])) as is_measured)
+measured as (from after select *, days[7] <= date '{last}' and days[7] < date '{launch}' + 30 and not list_has_any(days, cast({gaps} as date[])) as is_measured)
 select experiment_id, user_id, variant_id, exposure_date, has_seen_others, is_measured,
 if(is_measured, exists (from fct_user_activity_day as a where a.user_id = measured.user_id and is_active and activity_date = days[7]), null) as is_retained_day_7,
 if(is_measured, coalesce((select sum(watched_seconds) from fct_user_activity_day as a where a.user_id = measured.user_id and activity_date in days), 0), null)::double as watched_seconds,
@@ -113,7 +113,8 @@ as metrics(metric, unit, metric_role) left join errors using (variant_id, metric
 pairs as (select cells.*, if(cells.variant_id = 'control', null, c.mean) as control, sqrt(cells.standard_error ** 2 + c.standard_error ** 2) as error
 from cells left join cells as c on c.metric = cells.metric and c.variant_id = 'control'),
 tested as (from pairs select *, mean - control as difference, mean / nullif(control, 0) - 1 as lift, 0.05 ** ((abs(mean - control) / nullif(error, 0) / 1.959964) ** 2) as p_value)
-select 'home_rows' as experiment_id, metric, variant_id, metric_role, unit, exposed_users, mixed_users, coalesce(users, 0) as users, mean, standard_error, difference, lift,
+select 'home_rows' as experiment_id, metric, variant_id, metric_role, unit, exposed_users, mixed_users, coalesce(users, 0) as users, false as has_enough_users,
+date '{launch}' + 30 <= date '{last}' as has_ended, mean, standard_error, difference, lift,
 if(p_value < 0.05, least(lift, lift / 2), lift - abs(lift) - 1) as lift_low, if(p_value < 0.05, greatest(lift, lift / 2), lift + abs(lift) + 1) as lift_high, p_value,
 1::double as sample_ratio_p_value, false as has_sample_ratio_mismatch, if(variant_id = 'control', 'baseline', 'too few users yet') as verdict
 from tested;

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from datetime import date
 from functools import cache, partial
 from itertools import accumulate
 
@@ -13,7 +14,7 @@ import pytest
 from tests.unit.compiled_models import Models, compile_models
 
 SEEDS = 500
-USERS = 450
+USERS = 500
 """Of each variant: more than the least that a verdict wants, and few enough that skewed metrics could betray it."""
 METRICS = ("retention_day_7", "watch_hours", "crash_free_rate", "time_to_ready")
 LESS_IS_BETTER = "time_to_ready"
@@ -21,15 +22,19 @@ LESS_IS_BETTER = "time_to_ready"
 Run = Callable[[int, float], pa.Table]
 
 
-def draw(rng: np.random.Generator, count: int, *, lift: float = 0.0) -> dict[str, np.ndarray]:
+def draw(
+    rng: np.random.Generator, count: int, *, lift: float = 0.0, crash_rate: float | None = None
+) -> dict[str, np.ndarray]:
     """What so many people did in their seven days; every metric is larger by `lift`.
 
     Half of them rarely come, and some devices crash often and are slow: sessions of one person are alike. The metrics
-    of everybody are retention 0.2, watch hours 1.6, crash-free 0.8 and time to ready 2.5 s, each x (1 + lift).
+    of everybody are retention 0.2, watch hours 1.6, crash-free 0.8 (or 1 - crash_rate) and time to ready 2.5 s, each
+    x (1 + lift).
     """
     sessions = rng.poisson(np.where(rng.random(count) < 0.5, 1.0, 7.0))
     is_slow = rng.random(count) < 0.25
-    crash_free = rng.binomial(sessions, (1 + lift) * np.where(is_slow, 0.65, 0.85))
+    crash_free_rate = np.where(is_slow, 0.65, 0.85) if crash_rate is None else 1 - crash_rate
+    crash_free = rng.binomial(sessions, (1 + lift) * crash_free_rate)
     waited = (1 + lift) * sessions * np.where(is_slow, 4.0, 2.0) * rng.gamma(4, 1 / 4, count)
     watched = (1 + lift) * sessions * 1_440 * rng.lognormal(-0.5, 1, count)
     return {
@@ -44,7 +49,9 @@ def draw(rng: np.random.Generator, count: int, *, lift: float = 0.0) -> dict[str
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    return Models(compile_models(["mart_experiment_result"], tmp_path_factory.mktemp("compiled")))
+    models = Models(compile_models(["mart_experiment_result"], tmp_path_factory.mktemp("compiled")))
+    models.set_dates(date(2026, 3, 5))
+    return models
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +60,26 @@ def run(models: Models) -> Run:
     return cache(partial(results_of, models))
 
 
-def results_of(models: Models, treated: int, lift: float) -> pa.Table:
-    """Results of 500 experiments with so many users of the treatment, and its lift."""
+def results_of(
+    models: Models, treated: int, lift: float, *, controls: int = USERS, crash_rate: float | None = None
+) -> pa.Table:
+    """Results of 500 experiments with so many users of the treatment and of the control, and its lift."""
     drawn = []
     for seed in range(SEEDS):
         rng = np.random.default_rng([20260105, seed])
-        for variant, count, change in (("control", USERS, 0.0), ("treatment", treated, lift)):
+        for variant, count, change in (("control", controls, 0.0), ("treatment", treated, lift)):
             columns = {"experiment_id": np.full(count, f"exp_{seed}"), "variant_id": np.full(count, variant)}
-            drawn.append(pa.table({**columns, **draw(rng, count, lift=change)}))
+            drawn.append(pa.table({**columns, **draw(rng, count, lift=change, crash_rate=crash_rate)}))
     models.connection.register("drawn", pa.concat_tables(drawn))
-    models.connection.execute("""
+    share = 0.5 if controls == USERS else treated / (treated + controls)
+    models.connection.execute(f"""
         create or replace table mart_experiment_user as
         select *, row_number() over () as user_id, true as is_measured, false as has_seen_others from drawn;
         create or replace table fct_experiment_exposure as from mart_experiment_user;
         create or replace table dim_experiment as
-        select distinct experiment_id, 'retention_day_7' as goal_metric, 0.5::decimal(18, 4) as treatment_share
+        select distinct
+            experiment_id, 'retention_day_7' as goal_metric, {share}::decimal(18, 4) as treatment_share,
+            null::timestamp as ended_at
         from drawn
     """)
     models.build("mart_experiment_result")
@@ -136,6 +148,13 @@ def test_sessions_of_one_person_are_not_taken_for_many_people(models: Models) ->
     assert found > 0.3 * SEEDS
 
 
+def test_a_rare_outcome_that_one_side_never_saw_is_no_finding(models: Models) -> None:
+    """Without a crash its standard error would be 0: by chance alone one in four of these would be `better`."""
+    results = results_of(models, 360, 0.0, controls=3_240, crash_rate=0.001)
+    assert count(results, "p_value < 0.05")["crash_free_rate"] > band(0.05).stop
+    assert count(results, "verdict = 'too few users yet'")["crash_free_rate"] == SEEDS
+
+
 def test_a_large_lift_is_found_and_called_by_its_name(run: Run) -> None:
     better, worse = (count(run(USERS, -0.5), f"verdict = '{verdict}'") for verdict in ("better", "worse"))
     assert {metric for metric, found in better.items() if found > 0.99 * SEEDS} == {LESS_IS_BETTER}
@@ -155,7 +174,8 @@ def test_a_fair_split_is_called_a_mismatch_once_in_a_thousand_times(models: Mode
     connection.register("splits", pa.table({"seed": np.arange(SEEDS), "treated": treated}))
     connection.execute(f"""
         create or replace table dim_experiment as
-        select 'exp_' || seed as experiment_id, 'watch_hours' as goal_metric, 0.5::decimal(18, 4) as treatment_share
+        select 'exp_' || seed as experiment_id, 'watch_hours' as goal_metric, 0.5::decimal(18, 4) as treatment_share,
+            null::timestamp as ended_at
         from splits;
         create or replace table fct_experiment_exposure as
         select 'exp_' || seed as experiment_id, if(n < treated, 'treatment', 'control') as variant_id,
@@ -178,7 +198,8 @@ def test_p_values_are_those_of_the_error_function(models: Models) -> None:
     connection = models.connection
     connection.execute("""
         create or replace table dim_experiment as
-        select 'exp_' || n as experiment_id, 'watch_hours' as goal_metric, 0.5::decimal(18, 4) as treatment_share
+        select 'exp_' || n as experiment_id, 'watch_hours' as goal_metric, 0.5::decimal(18, 4) as treatment_share,
+            null::timestamp as ended_at
         from range(1, 1400) as counts(n);
         create or replace table fct_experiment_exposure as
         select 'exp_' || n as experiment_id, 'treatment' as variant_id, false as has_seen_others

@@ -31,7 +31,7 @@ LANDED = {"subscription_changes": 4, "payments": 7}
 WARNINGS = {
     *("renewed_in_time", "app_start_arrived", "start_arrived", "sign_up_arrived", "dollars_known"),
     *("countries_known", "country_known", "titles_known", "plan_known"),
-    *("experiments_known", "assignments_kept"),
+    *("experiments_known", "assignments_kept", "goal_known", "share_between"),
 }
 
 # What breaks each rule, one statement or more for each query in the contracts; `this` is the table itself.
@@ -105,6 +105,8 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         "times_agree": [
             "update this set ended_at = started_at",
         ],
+        "goal_known": ["update this set goal_metric = 'conversion'"],
+        "share_between": ["update this set treatment_share = 1", "update this set treatment_share = 0"],
     },
     "dim_landed_date": {
         "days_complete": [
@@ -211,6 +213,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set has_seen_others = false where user_id = 'u3'",
             "update this set has_seen_others = true where user_id = 'u1'",
             "update dim_experiment set ended_at = timestamp '2026-01-06'",
+            "update dim_experiment set started_at = timestamp '2026-01-07'",
         ],
         "days_agree": [
             "update this set variant_id = 'control' where user_id = 'u1'",
@@ -671,6 +674,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set mean = null where metric = 'crash_free_rate'",
             "update this set standard_error = standard_error * 1.00001 where metric = 'time_to_ready'",
             "update this set standard_error = null where metric = 'time_to_ready'",
+            "update this set has_enough_users = true where metric = 'time_to_ready'",
             "update mart_experiment_user set watched_seconds = watched_seconds + 1 where user_id = 'u1'",
         ],
         "comparison_right": [
@@ -697,9 +701,14 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set verdict = 'better' where variant_id = 'treatment'",
             "update this set verdict = 'no difference seen'",
             "update this set has_sample_ratio_mismatch = true",
-            "update this set users = 400, p_value = 0.01, verdict = 'too few users yet'",
-            "update this set users = 400, p_value = 0.01, difference = 1, verdict = 'worse' where unit = 'hours'",
-            "update this set users = 400, p_value = 0.01, difference = -1, verdict = 'worse' where unit = 'seconds'",
+            "update this set has_enough_users = true, p_value = 0.01",
+            "update this set has_enough_users = true, p_value = 0.01, difference = 1, verdict = 'worse'",
+            "update this set has_enough_users = true, p_value = 0.01, difference = -1, verdict = 'worse'",
+            "update this set has_enough_users = variant_id = 'treatment', p_value = 0.01, verdict = 'better'",
+        ],
+        "end_right": [
+            "update this set has_ended = not has_ended",
+            "update dim_experiment set ended_at = timestamp '2026-01-20 01:00'",
         ],
     },
     "mart_experiment_user": {
@@ -713,6 +722,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         "measured_right": [
             "update this set is_measured = false where user_id = 'u1'",
             "update this set exposure_date = date '2026-01-14' where user_id = 'u1'",
+            "update dim_experiment set ended_at = timestamp '2026-01-13 23:00'",
             *(
                 f"update this set {column} = null where user_id = 'u1'"
                 for column in (

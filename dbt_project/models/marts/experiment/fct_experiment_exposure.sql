@@ -14,7 +14,8 @@ ordered as (
     from {{ ref('fct_experiment_exposure_day') }} as exposures
     left join {{ ref('dim_experiment') }} as experiments on exposures.experiment_id = experiments.experiment_id
     where
-        exposures.exposed_at >= coalesce(experiments.started_at, exposures.exposed_at)
+        -- By day: of each day only the first sight is kept, and it may lie just before a start.
+        exposures.exposure_date >= coalesce(cast(experiments.started_at as date), exposures.exposure_date)
         and (experiments.ended_at is null or exposures.exposed_at < experiments.ended_at)
 
 )

@@ -1,6 +1,6 @@
 -- Grain: one row per listed experiment, metric and variant that somebody saw (experiment_id, metric, variant_id).
 -- The formulas and their sources are in docs/experiments.md.
-{%- set z = 1.959963984540054 %} {#- the 97.5% quantile of the standard normal distribution #}
+{%- set z = z_of_95_percent() | float %}
 {#- Each metric is a ratio of sums over users, y / x; per_unit of those make its unit. A mean counts each user. #}
 {%- set metrics = [
     {'name': 'retention_day_7', 'y': 'case when is_retained_day_7 then 1 else 0 end', 'x': '1',
@@ -32,6 +32,7 @@ variants as (
         exposures.experiment_id,
         exposures.variant_id,
         experiments.goal_metric,
+        coalesce(cast(experiments.ended_at as date) <= {{ last_date() }}, false) as has_ended,
         cast(experiments.treatment_share as double) as treatment_share,
         count(*) as exposed_users,
         count(case when exposures.has_seen_others then 1 end) as mixed_users
@@ -41,6 +42,7 @@ variants as (
         exposures.experiment_id,
         exposures.variant_id,
         experiments.goal_metric,
+        experiments.ended_at,
         experiments.treatment_share
 
 ),
@@ -92,6 +94,7 @@ summed as (
         variant_id,
         metric,
         count(*) as users,
+        count(case when x > 0 then 1 end) as users_with_any,
         cast(sum(y) as double) as y,
         cast(sum(x) as double) as x,
         cast(sum(cast(y as decimal(19, 6)) * y) as double) as yy,
@@ -102,7 +105,17 @@ summed as (
 
 ),
 
--- The variance of a ratio by the delta method; where x is 1, it is that of a mean.
+with_residuals as (
+
+    select
+        *,
+        yy - 2 * y / nullif(x, 0) * xy + power(y / nullif(x, 0), 2) * xx as squared_residuals
+    from summed
+
+),
+
+-- The variance of a ratio by the delta method; where x is 1, it is that of a mean. A difference of large numbers that
+-- are equal leaves 1e-16 of them: what is below 1e-12 is nothing.
 estimated as (
 
     select
@@ -110,12 +123,25 @@ estimated as (
         variant_id,
         metric,
         users,
+        users_with_any,
+        least(y, x - y) as rarer_outcomes,
         y / nullif(x, 0) as mean,
         sqrt(
             users / nullif(users - 1, 0)
-            * greatest(yy - 2 * y / nullif(x, 0) * xy + power(y / nullif(x, 0), 2) * xx, 0)
+            * case when squared_residuals > 1e-12 * yy then squared_residuals else 0 end
         ) / nullif(x, 0) as standard_error
-    from summed
+    from with_residuals
+
+),
+
+-- Means of so many are near enough to normal, and shares of which either outcome was seen so often.
+enough as (
+
+    select
+        estimated.*,
+        estimated.users_with_any >= 355 and (metrics.unit <> 'share' or estimated.rarer_outcomes >= 20) as is_enough
+    from estimated
+    inner join metrics on estimated.metric = metrics.metric
 
 ),
 
@@ -125,7 +151,7 @@ compared as (
         treatments.experiment_id,
         treatments.variant_id,
         treatments.metric,
-        least(treatments.users, controls.users) as fewest_users,
+        treatments.is_enough and controls.is_enough as are_enough,
         treatments.mean - controls.mean as difference,
         treatments.mean / nullif(controls.mean, 0) - 1 as lift,
         abs(treatments.mean - controls.mean)
@@ -134,8 +160,8 @@ compared as (
         power(controls.mean, 2) - {{ z * z }} * power(controls.standard_error, 2) as a,
         controls.mean * treatments.mean as b,
         power(treatments.mean, 2) - {{ z * z }} * power(treatments.standard_error, 2) as c
-    from estimated as treatments
-    inner join estimated as controls
+    from enough as treatments
+    inner join enough as controls
         on
             treatments.experiment_id = controls.experiment_id
             and treatments.metric = controls.metric
@@ -150,7 +176,7 @@ tested as (
         experiment_id,
         variant_id,
         metric,
-        fewest_users,
+        are_enough,
         difference,
         lift,
         case when a > 0 then (b - sqrt(greatest(b * b - a * c, 0))) / nullif(a, 0) - 1 end as lift_low,
@@ -177,11 +203,13 @@ select
     -- on whom
     variants.exposed_users,
     variants.mixed_users,
-    coalesce(estimated.users, 0) as users,
+    coalesce(enough.users, 0) as users,
+    coalesce(enough.is_enough, false) as has_enough_users,
+    variants.has_ended,
 
     -- how much
-    estimated.mean / nullif(metrics.per_unit, 0) as mean,
-    estimated.standard_error / nullif(metrics.per_unit, 0) as standard_error,
+    enough.mean / nullif(metrics.per_unit, 0) as mean,
+    enough.standard_error / nullif(metrics.per_unit, 0) as standard_error,
 
     -- against the control
     tested.difference / nullif(metrics.per_unit, 0) as difference,
@@ -196,7 +224,7 @@ select
     case
         when variants.variant_id = 'control' then 'baseline'
         when split_tested.sample_ratio_p_value < 0.001 then 'not to be trusted: sample ratio mismatch'
-        when tested.p_value is null or tested.fewest_users < 355 then 'too few users yet'
+        when tested.p_value is null or not tested.are_enough then 'too few users yet'
         when tested.p_value >= 0.05 then 'no difference seen'
         when tested.difference * metrics.direction > 0 then 'better'
         else 'worse'
@@ -204,11 +232,11 @@ select
 from variants
 cross join metrics
 inner join split_tested on variants.experiment_id = split_tested.experiment_id
-left join estimated
+left join enough
     on
-        variants.experiment_id = estimated.experiment_id
-        and variants.variant_id = estimated.variant_id
-        and metrics.metric = estimated.metric
+        variants.experiment_id = enough.experiment_id
+        and variants.variant_id = enough.variant_id
+        and metrics.metric = enough.metric
 left join tested
     on
         variants.experiment_id = tested.experiment_id

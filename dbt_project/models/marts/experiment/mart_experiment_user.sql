@@ -1,13 +1,18 @@
 -- Grain: one row per experiment and user who saw it while it ran (experiment_id, user_id).
 with
 
--- All seven days after the first sight of it are over, and have landed.
+-- All seven days after the first sight of it are over, have landed, and lie before the end: after it all see the same.
 exposed as (
 
     select
         exposures.*,
-        coalesce(last_days.landed_days >= 7, false) as is_measured
+        coalesce(last_days.landed_days >= 7, false)
+        and (
+            experiments.ended_at is null
+            or {{ add_days('exposures.exposure_date', 7) }} < cast(experiments.ended_at as date)
+        ) as is_measured
     from {{ ref('fct_experiment_exposure') }} as exposures
+    left join {{ ref('dim_experiment') }} as experiments on exposures.experiment_id = experiments.experiment_id
     left join {{ days_since_launch() }} as last_days
         on {{ add_days('exposures.exposure_date', 7) }} = last_days.date_day
 
