@@ -2,7 +2,7 @@
 
     python -m benchmarks.report [SECTION ...]
 
-Without names: all sections but `volume`, which takes an hour and 20 GB of disk. Sections that are not named stay.
+Without names: all sections but `volume`, which takes an hour and 60 GB of disk. Sections that are not named stay.
 """
 
 import os
@@ -19,8 +19,8 @@ import typer
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Written by `make bench`, which measures all of it anew; `make bench ONLY="load metrics"` measures those two. Seconds are
-the machine's own: the ratios are what to compare.
+Written by `make bench`, which measures all but the last section anew; `make bench ONLY="load metrics"` measures those
+two. Seconds are the machine's own: the ratios are what to compare.
 """
 ON_REQUEST = "volume"
 
@@ -100,7 +100,9 @@ def _measured(section: Section) -> str:
 def _stamp() -> str:
     git = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    return f"*{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {os.cpu_count()} cores.*"
+    changed = ["git", "diff", "--quiet", "HEAD", "--", ".", f":!{PAGE.relative_to(PAGE.parents[1])}"]
+    dirty = " and what was changed since" if subprocess.run(changed, check=False).returncode else ""
+    return f"*{datetime.now(UTC):%Y-%m-%d}, commit {commit}{dirty}, {os.cpu_count()} cores.*"
 
 
 if __name__ == "__main__":

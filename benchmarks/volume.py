@@ -2,7 +2,8 @@
 
     python -m benchmarks.volume --events 100000000
 
-60 days, on a disk with 60 bytes for each event. DuckDB may use 2 GB; what Python and dbt need comes on top.
+60 days, on a disk with 600 bytes for each event: logs, lake, what sorting spills, and the release. DuckDB may use 2 GB;
+what Python and dbt need comes on top.
 """
 
 import json
@@ -49,12 +50,13 @@ def main(
             "LIFTOFF_DUCKDB_MEMORY_LIMIT": memory,
         }
         start = time.perf_counter()
-        if not (logs / "lines").exists():
+        counted = logs / f"lines of {events}"
+        if not counted.exists():
             with ProcessPoolExecutor(workers) as pool:
                 lines = sum(pool.map(partial(write_day, product, events_dir=logs / "events"), days))
             write_days(product, days, source["LIFTOFF_WAREHOUSE_URI"])
-            (logs / "lines").write_text(str(lines))
-        lines = int((logs / "lines").read_text())
+            counted.write_text(str(lines))
+        lines = int(counted.read_text())
         simulated = time.perf_counter() - start
         command = [sys.executable, "-c", BARE, str(days[0]), str(days[-1])]
         run = measure(command, Path(folder) / "data", source)

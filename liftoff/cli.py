@@ -134,7 +134,9 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="One statement, on the marts, facts, dimensions and the schema meta.")],
-    landed: Annotated[bool, typer.Option("--landed", help="On what landed instead, such as events.events.")] = False,
+    landed: Annotated[
+        bool, typer.Option("--landed", help="On all landings instead, by day dt: events.events and others.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the current release. It is opened read-only."""

@@ -239,7 +239,7 @@ FINDINGS = {
     """,
     "Whose first day matters?": """
         select
-            'first day: ' || driver_value,
+            'first day: ' || if(driver_value = 'neither', 'nothing played', driver_value),
             printf(
                 '%.0f%% come back on the next day, of all %.0f%%', 100 * retention_rate, 100 * overall_retention_rate
             )
@@ -247,8 +247,11 @@ FINDINGS = {
     """,
     "Which variants are worth it?": """
         select
-            experiment_id, printf('%s %+.0f%% (%+.0f to %+.0f): ', metric, 100 * lift, 100 * lift_low, 100 * lift_high)
-            || verdict
+            experiment_id || if(has_ended, ', ended', ''),
+            if(
+                has_sample_ratio_mismatch, '',
+                printf('%s %+.0f%% (%+.0f to %+.0f): ', metric, 100 * lift, 100 * lift_low, 100 * lift_high)
+            ) || verdict
         from mart_experiment_result where metric_role = 'goal' and variant_id = 'treatment' order by p_value
     """,
 }
@@ -258,7 +261,7 @@ def _show_findings(settings: Settings, release: Release) -> None:
     _say(
         "What the launch team reads in them",
         "A bad release, a country that went dark, and experiments of which one works, one does nothing and one is "
-        "broken were planted in the launch. Each is the first row of the mart that looks for such things.",
+        "broken were planted in the launch, and first days that people do not come back from. The marts find them.",
     )
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
     with connect(settings, release.database, read_only=True) as connection:
