@@ -9,9 +9,7 @@ copy of the release grow with history and are reported apart.
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from datetime import date, timedelta
@@ -22,13 +20,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.load import measure, sources
 from simulator.api_server import serving
 from simulator.logs import write_day
 from simulator.product import Product
 from simulator.warehouse import write_days
 
 LAUNCH = date(2025, 1, 6)  # so that all of its days are over: the stand-in knows no rates of the future
-AGES = {"day 30": 30, "day 365": 363}
+YOUNGER, OLDER = "day 30", "day 365"
+AGES = {YOUNGER: 30, OLDER: 365}
 MEASURED_DAYS = 3
 ONE_DAY = """
 import json, sys, time
@@ -83,20 +83,23 @@ def main(
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder, serving() as url:
         lines = {
-            age: write_day(product(users), LAUNCH + timedelta(age), Path(folder) / "size") for age in AGES.values()
+            name: write_day(product_of(users), LAUNCH + timedelta(age), Path(folder) / "size")
+            for name, age in AGES.items()
         }
-        growth = max(lines.values()) / min(lines.values())
+        growth = lines[OLDER] / lines[YOUNGER]
         console.log(f"a day has {growth:.2f} times as many events after a year as after a month")
-        settings = {}
+        products = {YOUNGER: product_of(round(users * growth)), OLDER: product_of(users)}
+        places = {}
         for name, age in AGES.items():
             console.log(f"{name}: {age} days in one window")
-            settings[name] = _settings(Path(folder) / name, url)
-            live(product(users if age > 100 else round(users * growth)), age + MEASURED_DAYS, Path(folder) / name)
-            load(0, age - 1, settings[name])
+            home = Path(folder) / name
+            live(products[name], age + MEASURED_DAYS, home)
+            places[name] = home / "data", sources(home, url) | {"LIFTOFF_LAUNCH_DATE": str(LAUNCH)}
+            load(0, age - 1, *places[name])
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in AGES}
         for number in range(MEASURED_DAYS):
             for name, age in AGES.items():
-                runs[name].append(load(age + number, age + number, settings[name]))
+                runs[name].append(load(age + number, age + number, *places[name]))
     measured = {
         name: {key: statistics.median(run.get(key, 0) for run in of) for key in of[0]} for name, of in runs.items()
     }
@@ -110,20 +113,9 @@ def main(
     Console().print(table)
 
 
-def product(users: int) -> Product:
+def product_of(users: int) -> Product:
     """One of that size."""
     return Product(users=users, launch_date=LAUNCH, story="launch")
-
-
-def _settings(folder: Path, url: str) -> dict[str, str]:
-    return {
-        "LIFTOFF_DATA_DIR": str(folder / "data"),
-        "LIFTOFF_LAUNCH_DATE": str(LAUNCH),
-        "LIFTOFF_EVENTS_DIR": str(folder / "events"),
-        "LIFTOFF_WAREHOUSE_URI": str(folder / "warehouse.duckdb"),
-        "LIFTOFF_WORLD_BANK_URL": url,
-        "LIFTOFF_FX_URL": url,
-    }
 
 
 def live(product: Product, count: int, folder: Path) -> None:
@@ -134,19 +126,11 @@ def live(product: Product, count: int, folder: Path) -> None:
     write_days(product, days, folder / "warehouse.duckdb")
 
 
-def load(first: int, last: int, settings: dict[str, str]) -> dict[str, float]:
+def load(first: int, last: int, data_dir: Path, source: dict[str, str]) -> dict[str, float]:
     """Load a window in a process of its own. Returns seconds by what they were spent on."""
     window = [str(LAUNCH + timedelta(days=number)) for number in (first, last)]
-    run = subprocess.run(
-        [sys.executable, "-c", ONE_DAY, *window],
-        env=os.environ | settings,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if run.returncode:
-        sys.exit(f"The load of {window[0]} to {window[1]} failed:\n{run.stderr}")
-    seconds: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    run = measure([sys.executable, "-c", ONE_DAY, *window], data_dir, source)
+    seconds: dict[str, float] = json.loads(str(run["output"]).splitlines()[-1])
     return seconds
 
 

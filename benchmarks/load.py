@@ -56,12 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder, serving() as services_url:
         made = Path(folder) / "made"
         subprocess.run([liftoff, "simulate"], env=_environment(made, {}), check=True, stdout=subprocess.DEVNULL)
-        source = {
-            "LIFTOFF_EVENTS_DIR": str(made / "source" / "events"),
-            "LIFTOFF_WAREHOUSE_URI": str(made / "source" / "warehouse.duckdb"),
-            "LIFTOFF_WORLD_BANK_URL": services_url,
-            "LIFTOFF_FX_URL": services_url,
-        }
+        source = sources(made / "source", services_url)
         bare, airflow, stages = [], [], []
         for number in range(arguments.runs):
             run = measure([sys.executable, "-c", BARE, FIRST, LAST], Path(folder) / f"bare-{number}", source)
@@ -89,6 +84,16 @@ def main() -> None:
         print(json.dumps(figures, indent=1))
     else:
         _show(figures)
+
+
+def sources(folder: Path, services_url: str) -> dict[str, str]:
+    """Settings that name what a load reads: logs and warehouse in a folder, and the services."""
+    return {
+        "LIFTOFF_EVENTS_DIR": str(folder / "events"),
+        "LIFTOFF_WAREHOUSE_URI": str(folder / "warehouse.duckdb"),
+        "LIFTOFF_WORLD_BANK_URL": services_url,
+        "LIFTOFF_FX_URL": services_url,
+    }
 
 
 def _environment(data_dir: Path, source: dict[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import BARE, measure
+from benchmarks.load import BARE, measure, sources
 from simulator.api_server import serving
 from simulator.logs import write_day
 from simulator.product import Product
@@ -42,13 +42,7 @@ def main(
     days = [LAUNCH + timedelta(days=number) for number in range(DAYS)]
     with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder, serving() as services_url:
         logs = logs or Path(folder)
-        source = {
-            "LIFTOFF_EVENTS_DIR": str(logs / "events"),
-            "LIFTOFF_WAREHOUSE_URI": str(logs / "warehouse.duckdb"),
-            "LIFTOFF_WORLD_BANK_URL": services_url,
-            "LIFTOFF_FX_URL": services_url,
-            "LIFTOFF_DUCKDB_MEMORY_LIMIT": memory,
-        }
+        source = sources(logs, services_url) | {"LIFTOFF_DUCKDB_MEMORY_LIMIT": memory}
         start = time.perf_counter()
         counted = logs / f"lines of {events}"
         if not counted.exists():

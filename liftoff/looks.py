@@ -2,6 +2,7 @@
 
 from datetime import date
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -63,7 +64,7 @@ def recent(settings: Settings) -> dict[str, Rows]:
     """What happened, by title: `builds` (the last 5), `days not accepted` (at their last attempt), `landed`."""
     with connect(settings) as connection:
         meta.load(connection, settings.lake_dir)
-        landed = sorted(map(str, (settings.lake_dir / "raw").glob("*/*/dt=*/outcome.json")))
+        landed = list(map(str, _outcomes(settings)))
         return {
             "builds": ask(connection, BUILDS),
             "days not accepted": ask(connection, NOT_ACCEPTED),
@@ -104,7 +105,7 @@ def show_landings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
         NothingLanded: there is no landing.
         duckdb.Error: a data file cannot be read.
     """
-    outcomes = sorted((settings.lake_dir / "raw").glob("*/*/dt=*/outcome.json"))
+    outcomes = _outcomes(settings)
     if not outcomes:
         raise NothingLanded("Nothing has landed yet. Load a window first: liftoff run --help")
     for folder, landings in groupby(outcomes, key=lambda path: path.parents[1]):
@@ -112,10 +113,15 @@ def show_landings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
         # A view takes no parameters.
         files = ", ".join("'" + str(path.with_name("data.parquet")).replace("'", "''") + "'" for path in landings)
         connection.execute(f"""
-            create schema if not exists {source};
-            create view {source}.{table} as
+            create schema if not exists "{source}";
+            create view "{source}"."{table}" as
             from read_parquet([{files}], hive_partitioning = true, union_by_name = true)
         """)
+
+
+def _outcomes(settings: Settings) -> list[Path]:
+    """What is kept beside the data of each accepted landing, by table and day."""
+    return sorted((settings.lake_dir / "raw").glob("*/*/dt=*/outcome.json"))
 
 
 def what_readers_see(settings: Settings) -> str:

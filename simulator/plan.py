@@ -14,8 +14,8 @@ from simulator.product import (
     PLATFORMS,
     RELEASE_EVERY,
     SECOND,
-    UNSEEN,
-    UNSEEN_PLATFORM,
+    UNLOGGED_EXPERIMENT,
+    UNLOGGED_PLATFORM,
     Bools,
     Ids,
     Ints,
@@ -211,8 +211,8 @@ def _write_script(product: Product, day: int, sessions: Records, rng: np.random.
     sees_home = ~(fails | is_anonymous)
     sees = sees_home[:, None] & (is_sign_up[:, None] | (rng.random((count, len(EXPERIMENTS))) < 0.3))
     if product.story == "full":
-        is_unseen = sessions["platform"] == list(PLATFORMS).index(UNSEEN_PLATFORM)
-        sees[:, UNSEEN] &= ~(is_unseen & (sessions["variant"][:, UNSEEN] == 1))
+        is_unlogged = sessions["platform"] == list(PLATFORMS).index(UNLOGGED_PLATFORM)
+        sees[:, UNLOGGED_EXPERIMENT] &= ~(is_unlogged & (sessions["variant"][:, UNLOGGED_EXPERIMENT] == 1))
     exposed, experiment = np.nonzero(sees)
 
     # A session has a block of viewed titles before each playback, or just one.

@@ -54,7 +54,7 @@ WEEKDAYS = np.array([0.93, 0.90, 0.91, 0.96, 1.07, 1.16, 1.07])  # Monday to Sun
 EXPERIMENTS = ("exp_home_rows", "exp_autoplay", "exp_new_player")
 VARIANTS = ("control", "treatment")
 LIFT = 1.35  # of returning, in the treatment of the first experiment, story "full"
-UNSEEN, UNSEEN_PLATFORM = 2, "tv"  # the treatment of that experiment does not log there that it is seen, story "full"
+UNLOGGED_EXPERIMENT, UNLOGGED_PLATFORM = 2, "tv"  # its treatment is seen there and not logged, story "full"
 ONLY_LOOKS = 0.15  # share of sign-ups that play nothing in their first session
 AFTER_CRASHING, AFTER_LOOKING = 0.4, 0.6  # factors of returning, by that session, story "full"
 

@@ -61,9 +61,15 @@ def run(models: Models) -> Run:
 
 
 def results_of(
-    models: Models, treated: int, lift: float, *, controls: int = USERS, crash_rate: float | None = None
+    models: Models,
+    treated: int,
+    lift: float,
+    *,
+    controls: int = USERS,
+    share: float = 0.5,
+    crash_rate: float | None = None,
 ) -> pa.Table:
-    """Results of 500 experiments with so many users of the treatment and of the control, and its lift."""
+    """Results of 500 experiments with so many users of the treatment, its lift, so many controls and planned share."""
     drawn = []
     for seed in range(SEEDS):
         rng = np.random.default_rng([20260105, seed])
@@ -71,19 +77,25 @@ def results_of(
             columns = {"experiment_id": np.full(count, f"exp_{seed}"), "variant_id": np.full(count, variant)}
             drawn.append(pa.table({**columns, **draw(rng, count, lift=change, crash_rate=crash_rate)}))
     models.connection.register("drawn", pa.concat_tables(drawn))
-    share = 0.5 if controls == USERS else treated / (treated + controls)
-    models.connection.execute(f"""
+    models.connection.execute("""
         create or replace table mart_experiment_user as
         select *, row_number() over () as user_id, true as is_measured, false as has_seen_others from drawn;
-        create or replace table fct_experiment_exposure as from mart_experiment_user;
+        create or replace table fct_experiment_exposure as from mart_experiment_user
+    """)
+    build_results(models, share)
+    return models.connection.sql("from mart_experiment_result where variant_id = 'treatment'").to_arrow_table()
+
+
+def build_results(models: Models, share: float = 0.5) -> None:
+    """Of all experiments that somebody was exposed to, each with that planned share."""
+    models.connection.execute(f"""
         create or replace table dim_experiment as
         select distinct
             experiment_id, 'retention_day_7' as goal_metric, {share}::decimal(18, 4) as treatment_share,
             null::timestamp as ended_at
-        from drawn
+        from fct_experiment_exposure
     """)
     models.build("mart_experiment_result")
-    return models.connection.sql("from mart_experiment_result where variant_id = 'treatment'").to_arrow_table()
 
 
 def count(results: pa.Table, condition: str) -> dict[str, int]:
@@ -132,8 +144,8 @@ def test_intervals_hold_the_true_lift_19_times_in_20(run: Run, lift: float) -> N
 
 
 def test_sessions_of_one_person_are_not_taken_for_many_people(models: Models) -> None:
-    """Were each session a sample of its own, one in three A/A tests of waiting would find something: so these can."""
-    results_of(models, USERS, 0.0)
+    """Were each session a sample of its own, one in three A/A tests of waiting would find something, not one in 20."""
+    assert count(results_of(models, USERS, 0.0), "p_value < 0.05")["time_to_ready"] in band(0.05)
     [(found,)] = models.connection.execute("""
         with rates as (
             select
@@ -150,7 +162,7 @@ def test_sessions_of_one_person_are_not_taken_for_many_people(models: Models) ->
 
 def test_a_rare_outcome_that_one_side_never_saw_is_no_finding(models: Models) -> None:
     """Without a crash its standard error would be 0: by chance alone one in four of these would be `better`."""
-    results = results_of(models, 360, 0.0, controls=3_240, crash_rate=0.001)
+    results = results_of(models, 360, 0.0, controls=3_240, share=0.1, crash_rate=0.001)
     assert count(results, "p_value < 0.05")["crash_free_rate"] > band(0.05).stop
     assert count(results, "verdict = 'too few users yet'")["crash_free_rate"] == SEEDS
 
@@ -173,17 +185,13 @@ def test_a_fair_split_is_called_a_mismatch_once_in_a_thousand_times(models: Mode
     connection = models.connection
     connection.register("splits", pa.table({"seed": np.arange(SEEDS), "treated": treated}))
     connection.execute(f"""
-        create or replace table dim_experiment as
-        select 'exp_' || seed as experiment_id, 'watch_hours' as goal_metric, 0.5::decimal(18, 4) as treatment_share,
-            null::timestamp as ended_at
-        from splits;
         create or replace table fct_experiment_exposure as
         select 'exp_' || seed as experiment_id, if(n < treated, 'treatment', 'control') as variant_id,
             false as has_seen_others
         from splits cross join range({2 * USERS}) as users(n);
         delete from mart_experiment_user
     """)
-    models.build("mart_experiment_result")
+    build_results(models)
     found = connection.execute("""
         select count(distinct experiment_id) filter (sample_ratio_p_value < 0.05),
             count(distinct experiment_id) filter (has_sample_ratio_mismatch)
@@ -197,15 +205,11 @@ def test_p_values_are_those_of_the_error_function(models: Models) -> None:
     """Of a split of n users of whom all are treated, the distance from one half is the root of n."""
     connection = models.connection
     connection.execute("""
-        create or replace table dim_experiment as
-        select 'exp_' || n as experiment_id, 'watch_hours' as goal_metric, 0.5::decimal(18, 4) as treatment_share,
-            null::timestamp as ended_at
-        from range(1, 1400) as counts(n);
         create or replace table fct_experiment_exposure as
         select 'exp_' || n as experiment_id, 'treatment' as variant_id, false as has_seen_others
         from range(1, 1400) as counts(n) cross join range(1400) as users(u) where u < n
     """)
-    models.build("mart_experiment_result")
+    build_results(models)
     found = connection.execute(
         "select distinct exposed_users, sample_ratio_p_value from mart_experiment_result order by exposed_users"
     ).fetchall()

@@ -71,6 +71,15 @@ split_tested as (
 
 ),
 
+split_judged as (
+
+    select
+        *,
+        coalesce(sample_ratio_p_value < 0.001, false) as has_sample_ratio_mismatch
+    from split_tested
+
+),
+
 measured as (
     {% for metric in metrics %}
         {% if not loop.first %}union all{% endif %}
@@ -219,11 +228,11 @@ select
     tested.p_value,
 
     -- whether it can be trusted
-    split_tested.sample_ratio_p_value,
-    coalesce(split_tested.sample_ratio_p_value < 0.001, false) as has_sample_ratio_mismatch,
+    split_judged.sample_ratio_p_value,
+    split_judged.has_sample_ratio_mismatch,
     case
         when variants.variant_id = 'control' then 'baseline'
-        when split_tested.sample_ratio_p_value < 0.001 then 'not to be trusted: sample ratio mismatch'
+        when split_judged.has_sample_ratio_mismatch then 'not to be trusted: sample ratio mismatch'
         when tested.p_value is null or not tested.are_enough then 'too few users yet'
         when tested.p_value >= 0.05 then 'no difference seen'
         when tested.difference * metrics.direction > 0 then 'better'
@@ -231,7 +240,7 @@ select
     end as verdict
 from variants
 cross join metrics
-inner join split_tested on variants.experiment_id = split_tested.experiment_id
+inner join split_judged on variants.experiment_id = split_judged.experiment_id
 left join enough
     on
         variants.experiment_id = enough.experiment_id
