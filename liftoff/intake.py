@@ -148,10 +148,10 @@ def _log_staged(outcome: Outcome) -> None:
 
 
 def _audit_events(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report:
-    """One audit for all days. A day is compared with the last one before it that was accepted."""
+    """One audit for all days. Each is compared with the last ones before it that were accepted."""
     first = min(outcome.day for outcome in staged)
-    earlier = [landed.day for landed in lake.accepted(EVENTS, EVENTS) if landed.day < first]
-    baseline = (earlier[-1], lake.landing_dir(EVENTS, EVENTS, earlier[-1]) / "data.parquet") if earlier else None
+    earlier = [landed.day for landed in lake.accepted(EVENTS, EVENTS) if landed.day < first][-gate.TRAILING_DAYS :]
+    baseline = {day: lake.landing_dir(EVENTS, EVENTS, day) / "data.parquet" for day in earlier}
     return gate.audit_events(settings, lake, staged, baseline)
 
 

@@ -33,6 +33,8 @@ class Check:
     """What must hold, as a sentence without its full stop."""
     query: str | None
     """Selects the rows that break the rule, variables filled in; None for checks that count for themselves."""
+    is_note: bool = False
+    """What it finds is said and is no warning."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,15 @@ def contract_of(declared: Any, path: Path, variables: Mapping[str, str], soda_sc
         GateError: it says something that `contract.schema.yml` or Soda's own schema does not know, uses a variable that
             it does not declare, or declares one that it does not use or is not given.
     """
-    for schema in (_our_schema(), soda_schema):
-        if broken := best_match(schema.iter_errors(declared)):
-            place = "/".join(map(str, broken.absolute_path)) or "the top level"
-            raise GateError(f"The contract {path}: {_complaint(broken)}, at {place}. See contract.schema.yml.")
+    _validate(declared, path, _our_schema())
+    _validate(_for_soda(declared), path, soda_schema)
     return _contract(path, _fill_in(path, declared, variables))
+
+
+def _validate(declared: Any, path: Path, schema: Draft202012Validator) -> None:
+    if broken := best_match(schema.iter_errors(declared)):
+        place = "/".join(map(str, broken.absolute_path)) or "the top level"
+        raise GateError(f"The contract {path}: {_complaint(broken)}, at {place}. See contract.schema.yml.")
 
 
 @cache
@@ -135,9 +141,19 @@ def _contract(path: Path, document: Mapping[str, Any]) -> Contract:
 
 
 def _for_soda(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Soda knows decimals by their name alone. Their digits are for the gate's own comparison of types."""
+    """Soda knows decimals by their name alone, and no notes. Digits are for the gate's own comparison of types."""
     columns = [column | {"data_type": column["data_type"].partition("(")[0]} for column in document["columns"]]
-    return {key: value for key, value in document.items() if key != "variables"} | {"columns": columns}
+    checks = [
+        {kind: words | {"threshold": words["threshold"] | {"level": "warn"}} if _is_note(words) else words}
+        for check in document["checks"]
+        for kind, words in check.items()
+    ]
+    kept = {key: value for key, value in document.items() if key != "variables"}
+    return kept | {"columns": columns, "checks": checks}
+
+
+def _is_note(words: Mapping[str, Any] | None) -> bool:
+    return (words or {}).get("threshold", {}).get("level") == "note"
 
 
 def _column_check(column: str, declared: Mapping[str, Any]) -> Check:
@@ -161,7 +177,8 @@ def _table_check(declared: Mapping[str, Any]) -> Check:
     ((kind, words),) = declared.items()
     if kind in {"failed_rows", "metric"}:
         query = words["query"] if kind == "failed_rows" else None
-        return Check(f"checks.{kind}.{words['qualifier']}", kind, words["qualifier"], words["name"], query)
+        path = f"checks.{kind}.{words['qualifier']}"
+        return Check(path, kind, words["qualifier"], words["name"], query, _is_note(words))
     rule = {
         "schema": "Columns and types are those of the contract",
         "row_count": "There are rows",

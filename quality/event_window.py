@@ -1,6 +1,6 @@
 """The relations that the contract of landed events speaks of alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -10,64 +10,171 @@ from contracts import SQL_TYPES, load_event_contracts
 from quality.landed import show_landings
 from storage.lake import Lake, Outcome
 
+TRAILING_DAYS = 7
+"""With how many landed days before it a day is compared: each weekday once. A contract that needs all of them asks for
+`compared_days = 7`."""
+
 
 def prepare_event_audit(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Sequence[Outcome], baseline: tuple[date, Path] | None
+    connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Sequence[Outcome], baseline: Mapping[date, Path]
 ) -> None:
     """Give an in-memory connection the relations that the contract of events speaks of.
 
-    Beside those of `show_landings` these are `platform_day` (events and the share of them without user on a day and a
-    platform, beside those of the day before it, or of the last accepted one) and `contract_column` (the columns that
-    the event contracts promise).
+    Beside those of `show_landings` these are `contract_column` (the columns that the event contracts promise) and, for
+    each day of the window beside its trailing days, `member_day` (a platform, a country, an app version or everything)
+    and `member_hour` (a platform or a country and an hour of the day).
+
+    Args:
+        connection: an empty database.
+        lake: where the landings are staged.
+        staged: those that are judged.
+        baseline: the data files of the last accepted days before them.
 
     Raises:
         duckdb.Error: a data file cannot be read.
     """
     show_landings(connection, lake, staged)
-    _compare_platforms(connection, baseline)
     contracts = load_event_contracts()
     columns = {field.name: field.type for field in contracts.envelope} | contracts.properties
     connection.execute("create table contract_column (column_name varchar, data_type varchar)")
     connection.executemany(
         "insert into contract_column values (?, ?)", [[name, SQL_TYPES[kind]] for name, kind in columns.items()]
     )
+    _show_visits(connection, baseline)
+    _compare_days(connection)
+    _compare_hours(connection)
 
 
-def _compare_platforms(connection: duckdb.DuckDBPyConnection, baseline: tuple[date, Path] | None) -> None:
-    connection.execute("""
-        create table share as
-        select dt, platform, count(*) as events, 1 - count(user_id) / count(*) as null_user_share
-        from events group by dt, platform
+def _show_visits(connection: duckdb.DuckDBPyConnection, baseline: Mapping[date, Path]) -> None:
+    """`visit`: what of one session landed on a day. Sessions come independently of each other, events do not.
+
+    Its hour is that of its first event of this very day, NULL if all that came is late.
+    """
+    connection.execute("create table trailing_file (dt date, filename varchar)")
+    for day, path in baseline.items():
+        connection.execute("insert into trailing_file values (?, ?)", [day, str(path)])
+    columns = "dt, event_at, user_id, device_id, session_id, platform, country_code, app_version"
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in baseline.values())
+    trailing = f"""
+        union all
+        select {columns} from read_parquet([{files}], union_by_name = true, filename = true)
+        inner join trailing_file using (filename)
+    """
+    connection.execute(f"""
+        create table visit as
+        select
+            dt,
+            min(extract(hour from event_at)) filter (where cast(event_at as date) = dt) as hour,
+            platform,
+            country_code,
+            app_version,
+            count(*) as events,
+            count(*) - count(user_id) as events_without_user
+        from (select {columns} from events {trailing if baseline else ""})
+        group by dt, device_id, session_id, platform, country_code, app_version
     """)
-    if baseline:
-        day, path = baseline
-        connection.execute(
-            """
-            insert into share
-            select $day, platform, count(*), 1 - count(user_id) / count(*) from read_parquet($path) group by platform
-            """,
-            {"day": day, "path": str(path)},
-        )
+    # Of the days before each, the last ones that landed: a day that is missing has no say.
     connection.execute(
         """
-        create table platform_day as
-        with days as (
-            select dt, lag(dt, 1, $baseline_dt) over (order by dt) as baseline_dt from landing
+        create table trailing_day as
+        with landed as (
+            select dt, row_number() over (order by dt) as number
+            from (select dt from landing union select dt from trailing_file)
+        )
+        select landed.dt, earlier.dt as trailing_dt, count(*) over (partition by landed.dt) as compared_days
+        from landed
+        inner join landed as earlier on landed.number - earlier.number between 1 and $days
+        semi join landing on landed.dt = landing.dt
+        """,
+        {"days": TRAILING_DAYS},
+    )
+
+
+def _compare_days(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""
+        create table member_day as
+        with seen as (
+            select
+                dt,
+                dimension,
+                member,
+                count(*) as sessions,
+                sum(events) as events,
+                sum(events_without_user) as events_without_user
+            from visit
+            cross join lateral (
+                values ('all', 'all'), ('platform', platform), ('country', country_code), ('version', app_version)
+            ) as members(dimension, member)
+            group by dt, dimension, member
         ),
-        expected as (
-            select days.*, share.platform from days inner join share using (dt)
-            union
-            select days.*, share.platform from days inner join share on days.baseline_dt = share.dt
+        usual as (
+            select
+                trailing_day.dt,
+                dimension,
+                member,
+                sum(sessions) / any_value(compared_days) as usual_sessions,
+                sum(events) / any_value(compared_days) as usual_events,
+                sum(events_without_user) / any_value(compared_days) as usual_events_without_user
+            from trailing_day
+            inner join seen on trailing_day.trailing_dt = seen.dt
+            group by trailing_day.dt, dimension, member
+        ),
+        compared as (
+            select dt, coalesce(any_value(compared_days), 0) as compared_days
+            from landing
+            left join trailing_day using (dt)
+            group by dt
         )
         select
-            expected.*,
-            coalesce(share.events, 0) as events,
-            share.null_user_share,
-            baseline.events as baseline_events,
-            baseline.null_user_share as baseline_null_user_share
-        from expected
-        left join share using (dt, platform)
-        left join share as baseline on expected.baseline_dt = baseline.dt and expected.platform = baseline.platform
+            dt,
+            dimension,
+            member,
+            compared_days,
+            coalesce(sessions, 0) as sessions,
+            coalesce(usual_sessions, 0) as usual_sessions,
+            coalesce(events, 0) as events,
+            coalesce(usual_events, 0) as usual_events,
+            events_without_user / events as null_user_share,
+            usual_events_without_user / usual_events as usual_null_user_share,
+            coalesce(sessions / sum(sessions) over shares, 0) as share,
+            coalesce(usual_sessions / sum(usual_sessions) over shares, 0) as usual_share
+        from seen
+        full join usual using (dt, dimension, member)
+        inner join compared using (dt)
+        window shares as (partition by dt, dimension)
+    """)
+
+
+def _compare_hours(connection: duckdb.DuckDBPyConnection) -> None:
+    """Hours in which nothing came are rows too. Of days with fewer trailing days there are none."""
+    connection.execute(
+        """
+        create table member_hour as
+        with seen as (
+            select dt, dimension, member, hour, count(*) as sessions
+            from visit
+            cross join lateral (values ('platform', platform), ('country', country_code)) as members(dimension, member)
+            where hour is not null
+            group by dt, dimension, member, hour
+        ),
+        usual as (
+            select trailing_day.dt, dimension, member, hour, sum(sessions) / $days as usual_sessions
+            from trailing_day
+            inner join seen on trailing_day.trailing_dt = seen.dt
+            where compared_days = $days
+            group by trailing_day.dt, dimension, member, hour
+        )
+        select
+            dt,
+            dimension,
+            member,
+            hour,
+            coalesce(sessions, 0) as sessions,
+            coalesce(usual_sessions, 0) as usual_sessions
+        from (select distinct dt, dimension, member from usual)
+        cross join (select range as hour from range(24))
+        left join usual using (dt, dimension, member, hour)
+        left join seen using (dt, dimension, member, hour)
         """,
-        {"baseline_dt": baseline[0] if baseline else None},
+        {"days": TRAILING_DAYS},
     )

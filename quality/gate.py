@@ -15,7 +15,7 @@ import duckdb
 
 from quality import soda
 from quality.contract import CONTRACTS_DIR, Check, Contract, read_contract
-from quality.event_window import prepare_event_audit
+from quality.event_window import TRAILING_DAYS, prepare_event_audit
 from quality.landed import landed_contract, show_landings
 from quality.report import CheckResult, GateError, Report
 from storage.days import describe_days
@@ -24,7 +24,7 @@ from storage.files import new_id
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
 
-__all__ = ["CheckResult", "GateError", "Report", "audit", "audit_events", "audit_marts", "audit_tables"]
+__all__ = ["TRAILING_DAYS", "CheckResult", "GateError", "Report", "audit", "audit_events", "audit_marts", "audit_tables"]
 
 PERSONAL = frozenset(
     {
@@ -109,6 +109,8 @@ def _result(
         return dataclasses.replace(result, outcome="failed", value=float(len(differences)), message=message)
     if verdict.outcome == "passed":
         return result
+    if verdict.outcome == "warned" and check.is_note:
+        result = dataclasses.replace(result, outcome="noted")
     if verdict.outcome == "not_evaluated":
         return dataclasses.replace(result, message=f"{check.rule}: could not be evaluated")
     if check.query is None:
@@ -170,9 +172,9 @@ def _shown(column: str, value: Any, salt: bytes) -> Any:
 
 
 def audit_events(
-    settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: tuple[date, Path] | None
+    settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: Mapping[date, Path]
 ) -> Report:
-    """Judge staged landings of events; `baseline` is the last accepted day before them and its data file.
+    """Judge staged landings of events; `baseline` has the data files of the last accepted days before them.
 
     Days that fail are left out and the others judged again until no new day fails: else the second day of a broken
     build would pass, because it is compared with the first. Every blocking result names its days: all of them, if the
@@ -216,7 +218,7 @@ def audit_tables(settings: Settings, lake: Lake, staged: Sequence[Outcome], subj
 
 
 def _audit_remaining(
-    settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: tuple[date, Path] | None
+    settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: Mapping[date, Path]
 ) -> Report:
     with connect(settings) as connection:
         with _readable():

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from storage.errors import LiftoffError
 
-CheckOutcome = Literal["passed", "warned", "failed", "not_evaluated"]
+CheckOutcome = Literal["passed", "noted", "warned", "failed", "not_evaluated"]
+"""Noted: it says what a report should tell, such as what could not be compared yet, and nothing is wrong."""
 
 
 SAID = {"dt", "problem"}  # columns of a failing row that its check's message already says
@@ -37,7 +38,7 @@ class CheckResult:
     @property
     def blocks(self) -> bool:
         """What was not evaluated did not pass."""
-        return self.outcome not in {"passed", "warned"}
+        return self.outcome not in {"passed", "noted", "warned"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Report:
         """The results that do not block, but that people should see."""
         return [result for result in self.results if result.outcome == "warned"]
 
+    @property
+    def notes(self) -> list[CheckResult]:
+        """What the checks say beside their verdicts: what could not be compared yet."""
+        return [result for result in self.results if result.outcome == "noted"]
+
     def passed_on(self, table: str, day: date) -> bool:
         """Whether a table's landing of that day may be accepted. A failure that names no day stops all of them."""
         judged = [result for result in self.results if result.table == table]
@@ -83,8 +89,8 @@ class Report:
         return f"{self.subject} passed {len(self.results)} checks{warned}."
 
     def text(self) -> str:
-        """The verdict, then what failed and what warned: a line a result, and rows that show it."""
-        shown = self.failures + self.warnings
+        """The verdict, then what failed, warned or was noted: a line a result, and rows that show it."""
+        shown = self.failures + self.warnings + self.notes
         several = len({result.table for result in self.results}) > 1
         names = [f"{result.table}.{result.name}" if several else result.name for result in shown]
         width = max(map(len, names), default=0)

@@ -61,7 +61,7 @@ def stage(lake: Lake, day: date, change: str = "from good", **counts: Any) -> Ou
 
 
 def judge(lake: Lake, staged: Sequence[Outcome], baseline: Outcome | None = None) -> Report:
-    accepted = (baseline.day, lake.pending(baseline) / "data.parquet") if baseline else None
+    accepted = {baseline.day: lake.pending(baseline) / "data.parquet"} if baseline else {}
     return gate.audit_events(load_settings(), lake, staged, accepted)
 
 
@@ -83,6 +83,14 @@ def audit(lake: Lake) -> Callable[..., Report]:
 def failures(report: Report) -> dict[str, set[date]]:
     """Days by check, of those that block."""
     return {result.name: set(result.days) for result in report.failures}
+
+
+TV_LEFT_OUT = "2026-01-06: tv not compared: fewer than 100 events on this day or before it"
+
+
+def noted(report: Report) -> list[str]:
+    (note,) = report.notes
+    return note.message.split("; ")
 
 
 def failed_days(report: Report) -> set[date]:
@@ -128,9 +136,9 @@ DAMAGES = [
     (
         "null_user_share",
         "select * replace (if(platform = 'tv', null, user_id) as user_id) from good",
-        "events without user_id rose on tv (25% to 100%) since",
+        "events without user_id rose on tv (25% to 100%)",
     ),
-    ("platform_present", "from good where platform not in ('tv', 'web')", "no events on tv (120 on "),
+    ("platform_present", "from good where platform not in ('tv', 'web')", "no events on tv (usually "),
 ]
 DAMAGED_DAYS = [FIRST + timedelta(2 * number + 1) for number in range(len(DAMAGES))]
 
@@ -212,7 +220,7 @@ def test_a_broken_build_that_lasts_does_not_pass_on_its_second_day(
     assert failures(report) == {"null_user_share": set(DAYS[1:3])}
     (result,) = report.failures
     assert "2026-01-06: events without user_id rose on android (25% to 100%)" in result.message
-    assert "2026-01-07: events without user_id rose on android (25% to 100%)" in result.message
+    assert "2026-01-07: events without user_id rose on android (62% to 100%)" in result.message
 
 
 def test_a_platform_with_too_few_events_is_left_out_and_counted(
@@ -222,24 +230,29 @@ def test_a_platform_with_too_few_events_is_left_out_and_counted(
     change = few.replace("null::varchar", "if(platform = 'tv', null, user_id)")
     report = audit([land(DAYS[1], change)], baseline=land(DAYS[0]))
     assert report.passed, report.text()
-    assert [result.message for result in report.warnings] == [
-        "2026-01-06: tv not compared: fewer than 100 events on this day or on 2026-01-05"
-    ]
+    assert noted(report)[-1] == TV_LEFT_OUT
 
 
-def test_a_first_day_ever_says_cold_start(land: Callable[..., Outcome], audit: Callable[..., Report]) -> None:
+def test_a_first_day_ever_says_cold_start_and_that_is_no_warning(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
     report = audit([land(day) for day in DAYS[:2]])
-    (warning,) = report.warnings
-    assert (warning.name, warning.outcome, warning.days) == ("cold_start", "warned", (DAYS[0],))
-    assert warning.message == "2026-01-05: android, ios, tv, web not compared: no accepted day before it (cold_start)"
+    (note,) = report.notes
+    assert (note.name, note.outcome, note.days) == ("cold_start", "noted", tuple(DAYS[:2]))
+    assert noted(report) == [
+        "2026-01-05: not compared: no landed day before it",
+        "2026-01-06: compared with 1 of 7 landed days before it",
+    ]
+    assert report.passed
+    assert not report.warnings
+    assert report.sentence() == "Landing of events 2026-01-05 to 2026-01-06 passed 16 checks."
 
 
 def test_a_platform_that_is_new_is_left_out_and_counted(
     land: Callable[..., Outcome], audit: Callable[..., Report]
 ) -> None:
     without_tv = land(DAYS[0], "from good where platform <> 'tv'")
-    (warning,) = audit([land(DAYS[1])], baseline=without_tv).warnings
-    assert warning.message.startswith("2026-01-06: tv not compared")
+    assert noted(audit([land(DAYS[1])], baseline=without_tv))[-1] == TV_LEFT_OUT
 
 
 def test_a_platform_that_stays_away_does_not_pass_on_its_second_day(
@@ -250,7 +263,7 @@ def test_a_platform_that_stays_away_does_not_pass_on_its_second_day(
     assert failures(report) == {"platform_present": set(DAYS[1:3])}
     (result,) = report.failures
     assert result.message == (
-        "2026-01-06: no events on tv (120 on 2026-01-05); 2026-01-07: no events on tv (120 on 2026-01-05)"
+        "2026-01-06: no events on tv (usually 120); 2026-01-07: no events on tv (usually 120)"
     )
 
 
@@ -264,9 +277,67 @@ def test_a_platform_of_fewer_than_100_events_may_stay_silent_for_a_day_and_is_co
     baseline = land(DAYS[0], f"from good where platform <> 'tv' or hour(received_at) < {hours}")
     report = audit([land(DAYS[1], "from good where platform <> 'tv'")], baseline)
     assert failures(report) == ({} if passes else {"platform_present": {DAYS[1]}})
-    assert [warning.message for warning in report.warnings] == [
-        "2026-01-06: tv not compared: fewer than 100 events on this day or on 2026-01-05"
-    ]
+    assert noted(report)[-1] == TV_LEFT_OUT
+
+
+# A good day has 480 sessions, 5 an hour and platform, all of NA and version 1.0.0.
+TREND_CHANGES = [
+    ("from good where platform <> 'tv' or hour(received_at) not in (10, 11)", {}),
+    (
+        "from good where platform <> 'tv' or hour(received_at) not in (10, 11, 12)",
+        {"silent_hours": "platform tv: no session began in hours 10 to 12, where usually 15 do"},
+    ),
+    (
+        "select * replace (if(hour(received_at) = 3, 'BR', 'NA') as country_code) from good",
+        {"silent_hours": "country NA: no session began in hour 3, where usually 20 do"},
+    ),
+    ("from good where platform <> 'tv' or hour(received_at) % 2 = 0", {}),
+    (
+        "from good where platform <> 'tv' or hour(received_at) % 3 = 0",
+        {"sessions_usual": "platform tv: 40 sessions, usually 120"},
+    ),
+    (
+        "from good union all "
+        "select * replace ('again-' || event_id as event_id, 'x' || device_id as device_id) from good",
+        {"sessions_usual": "all: 960 sessions, usually 480"},
+    ),
+    ("select * replace (if(hour(received_at) < 18, '2.0.0', '1.0.0') as app_version) from good", {}),
+    (
+        "select * replace (if(hour(received_at) < 19, '2.0.0', '1.0.0') as app_version) from good",
+        {"shares_steady": "version 2.0.0: 79% of sessions, usually 0%"},
+    ),
+    ("select * replace (if(event_id like '%-2-2026%', 'BR', 'NA') as country_code) from good", {}),
+    (
+        "select * replace (if(event_id like '%-2-2026%' or event_id like '%-1-1-2026%', 'BR', 'NA') as country_code) "
+        "from good",
+        {"shares_steady": "country BR: 21% of sessions, usually 0%"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), TREND_CHANGES)
+def test_a_day_unlike_the_seven_before_it_warns_and_says_how(
+    change: str, expected: dict[str, str], land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    days = [FIRST + timedelta(number) for number in range(9)]
+    report = audit([land(day, change if day == days[7] else "from good") for day in days])
+    assert report.passed, report.text()
+    found = {warning.name: warning for warning in report.warnings}
+    assert found.keys() == expected.keys()
+    for name, said in expected.items():
+        assert found[name].days == (days[7],)
+        assert f"{days[7]}: {said}" in found[name].message
+
+
+def test_a_day_with_fewer_than_seven_before_it_is_not_called_unusual(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    days = [FIRST + timedelta(number) for number in range(7)]
+    half = "from good where hour(received_at) % 3 = 0 or platform = 'ios'"
+    report = audit([land(day, half if day == days[6] else "from good") for day in days])
+    assert not report.warnings
+    (note,) = report.notes
+    assert note.days == tuple(days)
 
 
 def test_a_flood_of_refused_lines_does_not_pass_although_each_hour_has_an_event(
