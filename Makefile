@@ -1,6 +1,6 @@
 # Each target works on a fresh machine with Python 3.11 to 3.13, git and make; up, down and logs need Docker alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs airflow test compose lint format bench figures lock clean
+.PHONY: help setup demo up down logs airflow test alarms compose lint format bench figures lock clean
 
 BIN := .venv/bin
 LOCK := .bootstrap/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -31,6 +31,9 @@ airflow: setup ## The platform without containers: Airflow's UI on this machine,
 
 test: setup ## All tests, side by side on all cores
 	@$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
+
+alarms: setup ## Does the gate stay silent on 120 clean days of six products, and name what the story plants?
+	@$(BIN)/pytest -n logical tests/alarms
 
 compose: setup ## The containers end to end, from nothing to nothing (needs Docker and a Chromium: .ci/engine)
 	@$(BIN)/pytest tests/compose

@@ -5,6 +5,7 @@ the candidate's id, so each may run in a process of its own.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from liftoff import dbt, looks, records
@@ -16,7 +17,7 @@ from storage import meta
 from storage.days import describe_days, now
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError
-from storage.lake import Lake
+from storage.lake import Lake, Partition
 from storage.settings import Settings, load_settings
 from storage.warehouse import Begun, Candidate, Manifest, Warehouse, sha256
 
@@ -96,15 +97,7 @@ def audit(candidate_id: str) -> None:
     with records.recorded(settings, candidate, plan):
         audited = sha256(candidate.database)
         with connect(settings, candidate.database, read_only=True) as connection:
-            report = gate.audit_marts(
-                settings,
-                connection,
-                last_date=plan.last_date,
-                launch_date=plan.launch_date,
-                gap_dates=plan.gap_dates,
-                landed=plan.landed_records,
-                subject=f"Build {candidate.id}",
-            )
+            report = gate.audit_marts(settings, connection, _built(candidate, plan), subject=f"Build {candidate.id}")
         records.keep_audit(settings, report)
         candidate.keep_report({"passed": report.passed, **dataclasses.asdict(report)}, audited)
         if not report.passed:
@@ -136,10 +129,24 @@ def publish(candidate_id: str) -> str:
 def _link_inputs(lake: Lake, candidate: Candidate, plan: BuildPlan) -> None:
     """Give the build the very files that its plan names: what lands later replaces the names, not these files."""
     for one in plan.landings_read:
-        folder = candidate.inputs / one.source / one.table
-        folder.mkdir(parents=True, exist_ok=True)
-        landed = lake.landing_dir(one.source, one.table, one.day) / "data.parquet"
-        (folder / f"{one.day}.parquet").hardlink_to(landed)
+        file = _input_file(candidate, one)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.hardlink_to(lake.landing_dir(one.source, one.table, one.day) / "data.parquet")
+
+
+def _input_file(candidate: Candidate, landing: Partition) -> Path:
+    return candidate.inputs / landing.source / landing.table / f"{landing.day}.parquet"
+
+
+def _built(candidate: Candidate, plan: BuildPlan) -> gate.Built:
+    return gate.Built(
+        launch_date=plan.launch_date,
+        last_date=plan.last_date,
+        gap_dates=plan.gap_dates,
+        restated_dates=plan.restated_dates,
+        landed=plan.landed_records,
+        inputs={_input_file(candidate, one): one.rows for one in plan.landings_read},
+    )
 
 
 def _dbt_variables(settings: Settings, candidate: Candidate, plan: BuildPlan) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def _for_soda(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_note(words: Mapping[str, Any] | None) -> bool:
-    return (words or {}).get("threshold", {}).get("level") == "note"
+    return words is not None and words.get("threshold", {}).get("level") == "note"
 
 
 def _column_check(column: str, declared: Mapping[str, Any]) -> Check:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from quality import soda
 from quality.contract import CONTRACTS_DIR, Check, Contract, read_contract
 from quality.event_window import TRAILING_DAYS, prepare_event_audit
 from quality.landed import landed_contract, show_landings
+from quality.reconciliation import Built, events_by_day, inputs_as_accepted
 from quality.report import CheckResult, GateError, Report
 from storage.days import describe_days
 from storage.engine import connect
@@ -24,7 +25,17 @@ from storage.files import new_id
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
 
-__all__ = ["TRAILING_DAYS", "CheckResult", "GateError", "Report", "audit", "audit_events", "audit_marts", "audit_tables"]
+__all__ = [
+    "TRAILING_DAYS",
+    "Built",
+    "CheckResult",
+    "GateError",
+    "Report",
+    "audit",
+    "audit_events",
+    "audit_marts",
+    "audit_tables",
+]
 
 PERSONAL = frozenset(
     {
@@ -171,9 +182,7 @@ def _shown(column: str, value: Any, salt: bytes) -> Any:
     return value if isinstance(value, bool | int | float | date) else str(value)
 
 
-def audit_events(
-    settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: Mapping[date, Path]
-) -> Report:
+def audit_events(settings: Settings, lake: Lake, staged: Sequence[Outcome], baseline: Mapping[date, Path]) -> Report:
     """Judge staged landings of events; `baseline` has the data files of the last accepted days before them.
 
     Days that fail are left out and the others judged again until no new day fails: else the second day of a broken
@@ -231,7 +240,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise GateError(f"The gate could not read what was staged: {error}") from error
+        raise GateError(f"The gate could not read what it is to judge: {error}") from error
 
 
 def _with_days(result: CheckResult, window: set[date]) -> CheckResult:
@@ -256,16 +265,7 @@ def _merged(earlier: CheckResult | None, later: CheckResult) -> CheckResult:
     )
 
 
-def audit_marts(
-    settings: Settings,
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    last_date: date,
-    launch_date: date,
-    gap_dates: Sequence[date],
-    landed: Mapping[str, int],
-    subject: str,
-) -> Report:
+def audit_marts(settings: Settings, connection: duckdb.DuckDBPyConnection, built: Built, *, subject: str) -> Report:
     """Judge a candidate's marts, and refuse it if readers would find more in it than was judged.
 
     Every table of schema `main` needs a contract, every contract a table. Schema `meta`, the record of all attempts,
@@ -274,27 +274,33 @@ def audit_marts(
     Args:
         settings: the definitions that hold, and the salt of the samples.
         connection: the candidate's database, alone.
-        last_date: the last day that the marts are about.
-        launch_date: the first.
-        gap_dates: days in between that someone allowed to be missing.
-        landed: how many records of each landed table the build was made from.
+        built: what it was made from.
         subject: what is audited, as a sentence begins.
 
     Raises:
-        GateError: as `audit`.
+        GateError: as `audit`, or a landing that the build read cannot be read again.
     """
     contracts = sorted((CONTRACTS_DIR / "marts").glob("*.yml"))
+    with _readable():
+        inputs = inputs_as_accepted(settings, built.inputs)
+        landed_events = events_by_day(settings, built.inputs, built.restated_dates)
     variables = {
-        "last_date": str(last_date),
-        "launch_date": str(launch_date),
-        "gap_dates": "[" + ", ".join(f"'{day}'" for day in gap_dates) + "]",
+        "last_date": str(built.last_date),
+        "launch_date": str(built.launch_date),
+        "gap_dates": _sql_list(f"date '{day}'" for day in built.gap_dates),
+        "restated_dates": _sql_list(f"date '{day}'" for day in built.restated_dates),
         "late_arrival_days": str(settings.late_arrival_days),
         "active_definition": settings.active_definition,
-        **{f"landed_{table}": str(records) for table, records in landed.items()},
+        "landed_events_by_day": _sql_list(f"(date '{day}', {count})" for day, count in landed_events.items()),
+        **{f"landed_{table}": str(records) for table, records in built.landed.items()},
     }
     report = audit(connection, contracts, subject=subject, variables=variables, salt=settings.salt())
     unmatched = _unmatched(connection, {path.stem for path in contracts})
-    return dataclasses.replace(report, results=(*unmatched, *report.results))
+    return dataclasses.replace(report, results=(*unmatched, inputs, *report.results))
+
+
+def _sql_list(items: Iterable[str]) -> str:
+    return f"[{', '.join(items)}]"
 
 
 def _unmatched(connection: duckdb.DuckDBPyConnection, contracts: set[str]) -> list[CheckResult]:

@@ -40,7 +40,7 @@ def see_accepted(plan: DayPlan, end: int) -> Records:
 
 
 def judge(plan: DayPlan, end: int) -> pd.DataFrame:
-    """Each legible delivery received before `end`: its event, event time, and whether it is accepted or too late."""
+    """Each legible delivery received before `end`: its event, event time, arrival, and whether accepted or too late."""
     arrived = plan.deliveries[plan.deliveries["received"] < end]
     arrived = arrived[~plan.events["is_malformed"][arrived["event"]]]
     event, received = arrived["event"], arrived["received"]
@@ -49,7 +49,9 @@ def judge(plan: DayPlan, end: int) -> pd.DataFrame:
     at = plan.events["occurred"][event] + skew + np.where(np.abs(lag) > TRUSTED_CLOCK, lag, 0)
     is_too_late = received // DAY - at // DAY > MAX_DAYS_LATE
     is_accepted = ~is_too_late & (at <= received + HOUR) & (at >= 0)
-    return pd.DataFrame({"event": event, "at": at, "is_accepted": is_accepted, "is_too_late": is_too_late})
+    return pd.DataFrame(
+        {"event": event, "at": at, "received": received, "is_accepted": is_accepted, "is_too_late": is_too_late}
+    )
 
 
 def _attribute(plan: DayPlan, rows: Ints, at: Ints) -> Records:
@@ -65,6 +67,23 @@ def _attribute(plan: DayPlan, rows: Ints, at: Ints) -> Records:
     is_known = (following < len(rows)) & (seen["session"][namer] == seen["session"])
     seen["who"] = np.where(is_known, seen["named"][namer], 0)
     return seen
+
+
+def arrivals(plan: DayPlan, end: int) -> pd.DataFrame:
+    """The planned events and their accepted copies, at most one a landing day, by the day that each copy tells."""
+    judged = judge(plan, end)
+    judged["received_day"] = judged["received"] // DAY
+    copies = judged[judged["is_accepted"]].drop_duplicates(["event", "received_day"])
+    is_event = ~copies.duplicated("event")  # deliveries are in the order of arrival
+    counts = pd.DataFrame(
+        {
+            "day": copies["at"] // DAY,
+            "copy_count": 1,
+            "event_count": is_event.astype(int),
+            "late_event_count": (is_event & (copies["received_day"] > copies["at"] // DAY)).astype(int),
+        }
+    )
+    return counts.groupby("day", as_index=False).sum()
 
 
 def deliveries(plan: DayPlan, end: int) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from simulator.plan import DayPlan, plan_day
 from simulator.product import DAY, Product, Records
 from simulator.reference_truth import reference_truth
 from simulator.retention_truth import retention_truth
-from simulator.seen import See, deliveries, see_accepted, see_all
+from simulator.seen import See, arrivals, deliveries, see_accepted, see_all
 from simulator.session_truth import crashes_of, playbacks_of, session_truth, sessions_of
 
 SIDES: Mapping[str, See] = {"happened": see_all, "knowable": see_accepted}
@@ -36,11 +36,11 @@ def happened(product: Product, through: date) -> Truth:
     """Everything in the plan, at its true time, for the days from launch through `through`.
 
     Returns:
-        Data frames by name: delivery_daily (event_date, happened_count, lost_count, too_late_count, malformed_count)
-        and sessions_daily (session_date, session_count, started_session_count, crash_free_session_count), and those of
-        session_truth, activity_truth, hour_truth, growth_truth, retention_truth, engagement_truth,
-        penetration_truth and experiment_truth. Those with a row for each thing seen go on after `through`, as far as
-        the sessions of these days do.
+        Data frames by name: delivery_daily (event_date, happened_count, lost_count, too_late_count, malformed_count),
+        event_days (as fct_event_day; what came is one thing for both truths), sessions_daily (session_date,
+        session_count, started_session_count, crash_free_session_count), and those of session_truth, activity_truth,
+        hour_truth, growth_truth, retention_truth, engagement_truth, penetration_truth and experiment_truth. Those with
+        a row for each thing seen go on after `through`, as far as the sessions of these days do.
 
     Raises:
         ValueError: `through` is before the launch.
@@ -76,14 +76,18 @@ def _measure(product: Product, through: date, sides: list[str]) -> dict[str, Tru
     """Both sides look at the same plans, so that each day is planned once."""
     accounts = Accounts(product, product.day_of(through) + 1)
     looks = {side: _Look(SIDES[side], accounts) for side in sides}
-    delivered = []
+    delivered, arrived = [], []
     for day in range(accounts.days):
         plan = plan_day(product, day)
         sign_up_moments(product, day)  # remembered: of a plan that has gone it would be planned once more
         for look in looks.values():
             look.at(plan)
         delivered.append(deliveries(plan, accounts.days * DAY))
-    shared = {"delivery_daily": _daily(accounts, "event_date", pd.concat(delivered))}
+        arrived.append(arrivals(plan, accounts.days * DAY))
+    shared = {
+        "delivery_daily": _daily(accounts, "event_date", pd.concat(delivered)),
+        "event_days": _event_days(product, pd.concat(arrived)),
+    }
     return {side: look.truth() | shared for side, look in looks.items()}
 
 
@@ -126,6 +130,12 @@ class _Look:
             **penetration_truth(self.accounts.product, rolling),
             **experiment_truth(activity, sessions, pd.concat(self.exposures, ignore_index=True)),
         }
+
+
+def _event_days(product: Product, arrived: pd.DataFrame) -> pd.DataFrame:
+    daily = arrived.groupby("day", as_index=False).sum()
+    daily.insert(0, "event_date", dates(product, daily.pop("day").to_numpy()))
+    return daily
 
 
 def _sessions_daily(accounts: Accounts, sessions: pd.DataFrame) -> pd.DataFrame:

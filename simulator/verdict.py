@@ -25,7 +25,8 @@ PUBLISHED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "growth_accounting": (("period_grain", "period_start_date", *SEGMENT), "from mart_growth_accounting"),
     "metric_driver": (("activity_date", *SEGMENT), "from mart_metric_driver"),
     "engagement_daily": (("activity_date", *SEGMENT), "from mart_engagement_daily"),
-    # What happened in sessions.
+    # What came, and what happened in sessions.
+    "event_days": (("event_date",), "from fct_event_day"),
     "sessions": (("device_id", "session_id"), "from fct_session"),
     "playbacks": (("device_id", "session_id", "playback_id"), "from fct_playback"),
     "crashes": (("event_id",), "from fct_crash"),

@@ -24,7 +24,11 @@ crash_count = 0 as is_crash_free
 from fct_user_activity_day
 union all
 select md5('anonymous'), 'da', 'sa', null, 0, date '{launch}', timestamp '{launch} 07:00', timestamp '{launch} 07:00', 0, null, 'tv', null, null, '1.0.0', 'NA', 1, 0, false, true,
-false, false, null;
+false, false, null
+union all
+select md5('quiet' || date_day), 'dq', 'sq' || date_day, null, 0, date_day, date_day + interval 8 hour, date_day + interval 8 hour, 0, null, 'web', null, null, '1.0.0', 'DE', 1, 0, false,
+false, false, false, null
+from dim_landed_date where date_day > date '{launch}' + 8;
 
 create table fct_crash as
 select md5(session_key || 'crash') as event_id, session_key, device_id, session_id, user_id, session_date as crash_date,
@@ -35,6 +39,10 @@ create table fct_activity_hour as
 select session_date as activity_date, hour(started_at) as hour_of_day, country_code, sum(event_count)::bigint as event_count, count(distinct device_id) as active_devices,
 count(distinct user_id) filter (where has_app_ready) as active_users
 from fct_session group by session_date, hour(started_at), country_code;
+
+create table fct_event_day as
+select activity_date as event_date, sum(event_count)::bigint + 1 as copy_count, sum(event_count)::bigint as event_count, 1::bigint as late_event_count
+from fct_activity_hour group by activity_date;
 
 create table dim_device as
 select device_id, any_value(platform) as platform, if(any_value(platform) = 'tv', 'television', 'browser') as form_factor, any_value(device_model) as device_model,
@@ -215,7 +223,7 @@ select date_day as activity_date,
 if(is_gap, null, (select count(*) from fct_user_activity_day where activity_date = date_day and is_active)) as active_users,
 if(is_gap, null, (select count(*) from fct_user_activity_day where activity_date = date_day and has_used)) as used_users,
 if(is_gap, null, (select count(*) from fct_user_activity_day where activity_date = date_day and has_opened)) as opened_users,
-if(is_gap, null, (select count(*) from fct_session where session_date = date_day and user_count = 0)) as anonymous_devices,
+if(is_gap, null, (select count(*) from fct_session where session_date = date_day and user_count = 0 and has_app_ready)) as anonymous_devices,
 count(*) filter (where not is_gap) over (order by date_day rows between 1 following and unbounded following) < 3 as is_provisional, is_gap
 from (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date);
 
