@@ -98,11 +98,12 @@ def audit(candidate_id: str) -> None:
         audited = sha256(candidate.database)
         with connect(settings, candidate.database, read_only=True) as connection:
             report = gate.audit_marts(settings, connection, _built(candidate, plan), subject=f"Build {candidate.id}")
-        records.keep_audit(settings, report)
-        candidate.keep_report({"passed": report.passed, **dataclasses.asdict(report)}, audited)
+        html = records.keep_audit(settings, report)
+        candidate.keep_report({"passed": report.passed, **dataclasses.asdict(report)}, html, audited)
         if not report.passed:
             kept = f"The refused candidate is kept in {warehouse.reject(candidate)}."
-            raise Blocked(f"{report.text()}\n{looks.what_readers_see(settings)}\n{kept}")
+            said = [report.text(), looks.what_readers_see(settings), kept, looks.where_evidence_is(report.gate_id)]
+            raise Blocked("\n".join(said), gate_id=report.gate_id)
     log.info("The gate passed build %s: %s", candidate.id, report.sentence())
 
 

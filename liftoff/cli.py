@@ -123,6 +123,7 @@ def status(as_json: AsJson = False) -> None:
         console.print(NOTHING_YET)
     else:
         console.print(f"Release [bold]{current.id}[/], {_period(current)}, {_size(current.database)}")
+        console.print(f"Its audit: liftoff report {current.id}", soft_wrap=True)
         if gaps := current.manifest.gap_dates:
             console.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
     for title, rows in (recent | {"landed": [_at_a_glance(row) for row in recent["landed"]]}).items():
@@ -245,6 +246,22 @@ def releases(as_json: AsJson = False) -> None:
             for release in kept
         ]
     )
+
+
+@app.command()
+def report(
+    name: Annotated[
+        str | None, typer.Argument(help="A release, or an audit. Without it: what blocked last, else the last audit.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where the page lies on which the gate reports what it found."""
+    kept = looks.report_of(load_settings(), name)
+    if as_json:
+        print(kept.read_text(encoding="utf-8"), end="")  # noqa: T201 - exactly these bytes: rich would wrap them
+        return
+    page = kept.with_suffix(".html")
+    print(_short(page if page.exists() else kept))  # noqa: T201 - to be opened, whole
 
 
 @app.command()

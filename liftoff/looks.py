@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from quality import page
 from storage import meta
 from storage.engine import connect
 from storage.errors import LiftoffError
@@ -122,6 +123,32 @@ def show_landings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
 def _outcomes(settings: Settings) -> list[Path]:
     """What is kept beside the data of each accepted landing, by table and day."""
     return sorted((settings.lake_dir / "raw").glob("*/*/dt=*/outcome.json"))
+
+
+def report_of(settings: Settings, name: str | None) -> Path:
+    """The kept report (JSON; its page lies beside it) of a release or of an audit; without a name the one to see first.
+
+    Raises:
+        LiftoffError: none is kept under that name, or nothing was audited yet.
+    """
+    audit = name or page.first_to_see(settings.lake_dir)
+    if audit is None:
+        raise LiftoffError("Nothing was audited yet. Load a window first: liftoff run --help")
+    kept: dict[str, Path] = {}
+    for release in Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept).releases():
+        kept |= dict.fromkeys((release.id, release.manifest.gate_id), release.path / "gate_report.json")
+    kept |= {path.stem: path for path in (settings.lake_dir / "reports").glob("*.json")}
+    if audit not in kept:
+        raise LiftoffError(
+            f"There is no report of {audit}. That of a release is kept as long as the release, and liftoff releases "
+            f"lists them; that of any other audit for {settings.rejected_days_kept} days."
+        )
+    return kept[audit]
+
+
+def where_evidence_is(gate_id: str) -> str:
+    """How to see all that an audit found, in a sentence."""
+    return f"All checks, with rows and history: Gate in Airflow's navigation, or liftoff report {gate_id}"
 
 
 def what_readers_see(settings: Settings) -> str:

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 
 from liftoff import __version__
 from liftoff.plan import BuildPlan
+from quality import page
+from quality.history import read_history
 from quality.report import Report
 from storage import meta
 from storage.days import now
 from storage.errors import Blocked, LiftoffError
-from storage.files import write_json
+from storage.files import write_bytes, write_json
 from storage.lake import Outcome
 from storage.settings import PROJECT_DIR, Settings
 from storage.warehouse import Begun, Candidate
@@ -24,11 +26,15 @@ def keep_landings(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
 
 
-def keep_audit(settings: Settings, report: Report) -> None:
-    """Keep what an audit found: the whole report as people read it, and a row for each check."""
-    write_json(settings.lake_dir / "reports" / f"{report.gate_id}.json", report)
+def keep_audit(settings: Settings, report: Report) -> str:
+    """Keep what an audit found: the whole report, its page, and a row for each check. Returns the page."""
+    kept = settings.lake_dir / "reports" / f"{report.gate_id}.json"
+    write_json(kept, report)
     audit = {"gate_id": report.gate_id, "subject": report.subject, "checked_at": report.started_at}
     meta.record(settings.lake_dir, "check_result", [audit | dataclasses.asdict(result) for result in report.results])
+    html = page.render(report, history=read_history(settings.lake_dir, report))
+    write_bytes(kept.with_suffix(".html"), html.encode())
+    return html
 
 
 @contextmanager

@@ -51,11 +51,11 @@ def make_app() -> Any:
 
     @app.get("/")
     def latest() -> HTMLResponse:
-        return answer(page.latest_page(load_settings().lake_dir))
+        return answer(page.latest_page(load_settings()))
 
     @app.get("/{gate_id:path}")
     def one(gate_id: str) -> HTMLResponse:
-        html = page.page_of(load_settings().lake_dir, gate_id)
+        html = page.page_of(load_settings(), gate_id)
         if html is None:
             raise HTTPException(404)
         return answer(html)

@@ -1,6 +1,6 @@
 """The gate's reports as pages for people: each a whole document, with no script and nothing to fetch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -9,8 +9,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from pydantic import TypeAdapter, ValidationError
 
+from quality.history import HEIGHT, RUNS, WIDTH, History, chart, number, read_history
 from quality.report import SAID, CheckResult, Report
 from storage.days import describe_days
+from storage.settings import Settings
+from storage.warehouse import Warehouse
 
 HERE = Path(__file__).parent
 REPORT = TypeAdapter(Report)
@@ -28,10 +31,10 @@ class Unreadable:
 Audit = Report | Unreadable
 
 
-def latest_page(lake_dir: Path) -> str:
+def latest_page(settings: Settings) -> str:
     """The page of the report to see first, or one that says how to make the first."""
-    gate_id = _first_to_see(_reports(lake_dir))
-    page = page_of(lake_dir, gate_id) if gate_id else None
+    gate_id = first_to_see(settings.lake_dir)
+    page = page_of(settings, gate_id) if gate_id else None
     return page or render_notice(
         "Nothing was audited yet",
         "Trigger the DAG load_window with its form left empty: it loads every day from launch to yesterday. "
@@ -39,11 +42,12 @@ def latest_page(lake_dir: Path) -> str:
     )
 
 
-def _first_to_see(reports: Mapping[str, Path]) -> str | None:
+def first_to_see(lake_dir: Path) -> str | None:
     """The newest audit that blocked since the last build, unless it was made again since; else the newest one.
 
     Sources land side by side: the one that was refused is often not the last one to be audited.
     """
+    reports = _reports(lake_dir)
     made_again: set[str] = set()
     for gate_id, path in reports.items():
         audit = _read(path)
@@ -56,23 +60,38 @@ def _first_to_see(reports: Mapping[str, Path]) -> str | None:
     return next(iter(reports), None)
 
 
-def page_of(lake_dir: Path, gate_id: str) -> str | None:
+def page_of(settings: Settings, gate_id: str) -> str | None:
     """The page of one report, or None when none has that id. The id is looked up: no path is made from it."""
-    reports = _reports(lake_dir)
+    reports = _reports(settings.lake_dir)
     if gate_id not in reports:
         return None
+    report = _read(reports[gate_id])
     audits = [_read(path) for path in list(reports.values())[:LISTED]]
-    return render(_read(reports[gate_id]), audits)
+    history = read_history(settings.lake_dir, report) if isinstance(report, Report) else {}
+    return render(report, audits, history=history, standing=_standing(settings, gate_id))
 
 
-def render(report: Audit, audits: Sequence[Audit]) -> str:
+def _standing(settings: Settings, gate_id: str) -> str:
+    """Which release this audit let readers see, in a sentence; empty when none that is kept."""
+    warehouse = Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
+    release = next((one for one in warehouse.releases() if one.manifest.gate_id == gate_id), None)
+    if release is None:
+        return ""
+    return f"{'Readers see it' if release == warehouse.current() else 'Was published'}: release {release.id}"
+
+
+def render(report: Audit, audits: Sequence[Audit] = (), *, history: History | None = None, standing: str = "") -> str:
     """A report as a page.
 
     Args:
         report: what the page shows.
-        audits: what it leads to, newest first.
+        audits: what it leads to, newest first; without any, the page is complete in itself.
+        history: what its checks measured before.
+        standing: what became of what was audited.
     """
-    return _template().render(report=report, audits=audits)
+    results = report.results if isinstance(report, Report) else ()
+    charts = {(one.table, one.name): chart(one, (history or {}).get((one.table, one.name), ())) for one in results}
+    return _template().render(report=report, audits=audits, charts=charts, standing=standing)
 
 
 def render_notice(title: str, text: str) -> str:
@@ -101,12 +120,13 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"width": WIDTH, "height": HEIGHT, "runs": RUNS}
     environment.filters |= {
         "contract": _contract,
         "days": describe_days,
         "is_landing": _is_landing,
         "moment": _moment,
-        "number": _number,
+        "number": number,
         "sample_columns": _sample_columns,
         "verdict": _verdict,
     }
@@ -139,10 +159,6 @@ def _sample_columns(result: CheckResult) -> list[str]:
     if len(result.samples) > 3:
         return columns
     return [name for name in columns if name != "problem"] if set(columns) - SAID else []
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() else f"{value:,.4g}"
 
 
 def _moment(at: datetime) -> str:

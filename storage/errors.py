@@ -6,7 +6,14 @@ class LiftoffError(Exception):
 
 
 class Blocked(LiftoffError):
-    """The gate, or a rule of the build, refused something. Readers still see what they saw before."""
+    """The gate, or a rule of the build, refused something. Readers still see what they saw before.
+
+    `gate_id` names the audit that found the reason, if it was one.
+    """
+
+    def __init__(self, message: str, *, gate_id: str = "") -> None:
+        self.gate_id = gate_id
+        super().__init__(message)
 
 
 class WrongUsage(LiftoffError):

@@ -5,7 +5,7 @@ raw/<source>/<table>/dt=<day>/data.parquet         what dbt reads
                               outcome.json         written last: without it a landing does not count
 quarantine/<source>/<table>/dt=<day>/<ingest_id>.parquet
 rejected/<ingest_id>/                              what failed its audit, with the report
-reports/<gate_id>.json                             the report of each audit, of landings and of marts
+reports/<gate_id>.json and .html                   the report of each audit, of landings and of marts
 responses/<source>/<table>/dt=<day>/<ingest_id>.jsonl.gz   the answers of a service that a landing was made from
 meta/<table>/<id>.json                             one immutable file an attempt, one JSON object a line
 """
@@ -18,7 +18,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from storage.errors import Blocked
@@ -206,6 +205,8 @@ def _read_outcome(path: Path) -> Outcome | None:
 
 def _ingest_id_of(data: Path) -> str | None:
     """Which attempt wrote a landing's data: kept in the file itself, so that a crash between two writes shows."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - 60 MB, which the UI's server does without
+
     try:
         metadata: dict[bytes, bytes] = pq.read_metadata(data).metadata or {}
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """The warehouse: releases, which readers see, and candidates, which nobody sees until they passed their audit.
 
 current -> releases/<id>      a relative link, swapped in one step
-releases/<id>/                liftoff.duckdb, semantic_manifest.json, manifest.json, gate_report.json: all it needs
+releases/<id>/                liftoff.duckdb, semantic_manifest.json, manifest.json, gate_report.json and .html
 candidates/<id>/              a copy of the parent release on which one build works
 rejected/<id>/                what failed its audit
 """
@@ -71,6 +71,8 @@ class Manifest:
     database_bytes: int = 0
     semantic_manifest_sha256: str = ""
     """Empty in a release that was made before there was one."""
+    gate_id: str = ""
+    """The audit that let it be published: `liftoff report` finds its report. Empty as above."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,9 @@ class Candidate(_BuildFolder):
         """Keep beside the database what dbt made with it."""
         write_bytes(self.semantic_manifest, made.read_bytes())
 
-    def keep_report(self, report: Any, audited_sha256: str) -> None:
-        """Keep the gate's report beside the database, tied to the very bytes that the audit began with."""
+    def keep_report(self, report: Any, html: str, audited_sha256: str) -> None:
+        """Keep the gate's report and its page beside the database, tied to the very bytes that the audit began with."""
+        write_bytes(self.path / "gate_report.html", html.encode())
         write_json(self.path / "gate_report.json", {"database_sha256": audited_sha256, **report})
 
 
@@ -232,7 +235,7 @@ class Warehouse:
             NotAudited: the candidate has no gate report, a failed one, or changed since.
         """
         release = Release(self.root / "releases" / candidate.id)
-        digest = self._audited_digest(candidate)
+        audit = self._passed_audit(candidate)
         begun, size = candidate.begun, candidate.database.stat().st_size
         with exclusive(self.root / ".lock"):
             current = self._current()
@@ -246,9 +249,10 @@ class Warehouse:
                     candidate.path / "manifest.json",
                     dataclasses.replace(
                         manifest,
-                        database_sha256=digest,
+                        database_sha256=audit["database_sha256"],
                         database_bytes=size,
                         semantic_manifest_sha256=sha256(candidate.semantic_manifest),
+                        gate_id=audit.get("gate_id", ""),
                     ),
                 )
                 sync(candidate.database)
@@ -277,17 +281,16 @@ class Warehouse:
         link = self.root / "current"
         return Release(self.root / "releases" / link.readlink().name) if link.is_symlink() else None
 
-    def _audited_digest(self, candidate: Candidate) -> str:
+    def _passed_audit(self, candidate: Candidate) -> dict[str, Any]:
         path = candidate.path / "gate_report.json"
-        report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if report.get("passed") is not True:
             raise NotAudited(f"Candidate {candidate.id} has not passed the gate: it is not published. Audit it first.")
         if list(candidate.path.glob("*.wal")):
             raise NotAudited(f"Candidate {candidate.id} was not closed cleanly (a .wal lies beside it). Build again.")
-        digest = sha256(candidate.database)
-        if digest != report["database_sha256"]:
+        if sha256(candidate.database) != report["database_sha256"]:
             raise NotAudited(f"Candidate {candidate.id} changed after its audit. Build and audit it again.")
-        return digest
+        return report
 
     def _show(self, release: Release, why: str) -> None:
         current = self._current()

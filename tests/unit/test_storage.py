@@ -36,7 +36,7 @@ def build(warehouse: Warehouse, *, passed: bool = True) -> Candidate:
     with duckdb.connect(str(candidate.database)) as connection:
         connection.execute("create or replace table t as select $id as id", {"id": candidate.id})
     candidate.semantic_manifest.write_text("{}")
-    candidate.keep_report({"passed": passed}, sha256(candidate.database))
+    candidate.keep_report({"passed": passed, "gate_id": "g"}, "<p>", sha256(candidate.database))
     return candidate
 
 
@@ -337,6 +337,7 @@ def test_a_release_holds_nothing_of_its_build(warehouse: Warehouse) -> None:
     release = warehouse.publish(candidate, manifest(candidate))
     assert sorted(path.name for path in release.path.glob("*")) == [
         "begun.json",
+        "gate_report.html",
         "gate_report.json",
         "liftoff.duckdb",
         "manifest.json",
