@@ -115,7 +115,7 @@ def _words(runs: Sequence[Measured], low: float, high: float) -> str:
 
 def number(value: float) -> str:
     """A measured value for people: `3,178` or `0.0421`."""
-    return f"{value:,.0f}" if value.is_integer() else f"{value:,.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1_000 else f"{value:,.4g}"
 
 
 def _extent(subject: str) -> int:
