@@ -102,7 +102,8 @@ def audit(candidate_id: str) -> None:
         candidate.keep_report({"passed": report.passed, **dataclasses.asdict(report)}, html, audited)
         if not report.passed:
             kept = f"The refused candidate is kept in {warehouse.reject(candidate)}."
-            said = [report.text(), looks.what_readers_see(settings), kept, looks.where_evidence_is(report.gate_id)]
+            evidence = f"All checks, with rows and history: {looks.evidence(report.gate_id)}"
+            said = [report.text(), looks.what_readers_see(settings), kept, evidence]
             raise Blocked("\n".join(said), gate_id=report.gate_id)
     log.info("The gate passed build %s: %s", candidate.id, report.sentence())
 

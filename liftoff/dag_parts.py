@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from airflow.sdk import Asset, CronPartitionTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from liftoff import building
+from liftoff import alerts, building
 from liftoff.flow import POOL
 from liftoff.plan import NothingLanded, NotLoadedYet, Window
 from liftoff.progress import log
@@ -34,6 +34,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(minutes=2),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=15),
+    "on_failure_callback": alerts.tell,  # once, after the last retry; nothing for what is skipped or not started
 }
 
 

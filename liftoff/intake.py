@@ -180,7 +180,7 @@ def _raise_for(settings: Settings, report: gate.Report | None, failed: Sequence[
             looks.what_readers_see(settings),
             f"What was refused is kept for {settings.rejected_days_kept} days in {settings.lake_dir / 'rejected'}.",
             "Next: mend the source, then load the same days again. Single refused records: liftoff quarantine list",
-            looks.where_evidence_is(report.gate_id),
+            f"All checks, with rows and history: {looks.evidence(report.gate_id)}",
             *unread,
         ]
         raise Blocked("\n".join(lines), gate_id=report.gate_id)

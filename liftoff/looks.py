@@ -1,6 +1,7 @@
 """Looks at what runs left behind: what landed, what was refused, what was built, what readers see."""
 
-from datetime import date
+from collections.abc import Collection
+from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,20 @@ NOT_ACCEPTED = """
     )
     where status not in ('accepted', 'unchanged')
     order by day, source
+"""
+ATTEMPTS_READ = 1_000
+"""Of the newest: a year of nights of the three sources."""
+# Each attempt is a file, and the names of files sort by time.
+FAILING = """
+    with attempt as (
+        select filename, min(started_at) as began, bool_or(status in ('failed', 'rejected', 'blocked')) as is_failed
+        from read_json($files, columns = $columns, format = 'newline_delimited', filename = true)
+        where coalesce(source, 'build') in (select unnest($recorded))
+        group by filename
+    )
+    select min(began) as since, count(*) as attempts
+    from attempt
+    where filename > (select coalesce(max(filename), '') from attempt where not is_failed)
 """
 LANDED = """
     select
@@ -146,9 +161,26 @@ def report_of(settings: Settings, name: str | None) -> Path:
     return kept[audit]
 
 
-def where_evidence_is(gate_id: str) -> str:
-    """How to see all that an audit found, in a sentence."""
-    return f"All checks, with rows and history: Gate in Airflow's navigation, or liftoff report {gate_id}"
+def evidence(gate_id: str) -> str:
+    """Where all that an audit found is to be seen."""
+    return f"Gate in Airflow's navigation, or liftoff report {gate_id}"
+
+
+def failing_since(settings: Settings, recorded: Collection[str]) -> tuple[datetime, int] | None:
+    """When the attempts began to fail, in UTC, and how many have; None when the last one succeeded, or there is none.
+
+    Args:
+        settings: where data lives.
+        recorded: the sources whose landings are looked at, or `build`.
+    """
+    table = "build" if "build" in recorded else "ingest"
+    files = sorted(map(str, (settings.lake_dir / "meta" / table).glob("*.json")))[-ATTEMPTS_READ:]
+    if not files or not recorded:
+        return None
+    columns = meta.TABLES[table] if table == "ingest" else meta.TABLES[table] | {"source": "VARCHAR"}
+    with connect(settings) as connection:
+        (found,) = ask(connection, FAILING, {"files": files, "columns": columns, "recorded": list(recorded)})
+    return (found["since"], found["attempts"]) if found["attempts"] else None
 
 
 def what_readers_see(settings: Settings) -> str:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     secret_salt: SecretStr = SecretStr("")  # made on first use and kept under data_dir when it is not given
     world_bank_url: str = "https://api.worldbank.org"
     fx_url: str = "https://api.frankfurter.dev"
+    alert_webhook: SecretStr = SecretStr("")
     ui_port: int = 8080
     duckdb_memory_limit: str = "1GB"
     duckdb_threads: Annotated[int, Field(ge=1)] = 2

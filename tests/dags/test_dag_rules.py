@@ -58,6 +58,21 @@ def test_every_task_retries_with_growing_delays(dag_bag: Any) -> None:
         assert task.max_retry_delay <= timedelta(minutes=15), f"{task.dag_id}.{task.task_id}: someone must be told"
 
 
+def test_every_task_that_fails_is_told_once_and_by_its_record(dag_bag: Any) -> None:
+    from liftoff import alerts
+    from liftoff.dag_parts import Tag
+
+    for dag in dag_bag.dags.values():
+        for task in dag.tasks:
+            name = f"{dag.dag_id}.{task.task_id}"
+            assert task.on_failure_callback == [alerts.tell], f"{name}: pass default_args=DEFAULT_ARGS"
+            assert not task.on_retry_callback, f"{name}: who is on call is told when no retry is left"
+            assert alerts.recorded_as(dag.dag_id, task.task_id) or Tag.DEMO in dag.tags, (
+                f"{name}: say in liftoff/alerts.py whose record tells since when it fails"
+            )
+        assert not dag.on_failure_callback, f"{dag.dag_id}: its tasks tell already"
+
+
 def test_every_task_takes_its_turn_in_a_pool_that_each_deployment_creates(dag_bag: Any) -> None:
     from liftoff.flow import POOL
 

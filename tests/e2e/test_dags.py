@@ -13,6 +13,7 @@ from simulator.logs import write_day
 from simulator.source import missing_days, open_product
 from storage.days import DAY, yesterday
 from tests.e2e.conftest import Platform, Source, assert_same, day
+from tests.receiver import SECRET, receiving
 
 RUN_DAGS = """
 import json, os, sys
@@ -125,8 +126,15 @@ def test_days_that_are_ingested_and_built_one_by_one_give_what_a_window_gives(
 
     write_day(source.product, day(3), tmp_path / "damaged" / "events", damaged=True)
     monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(tmp_path / "damaged" / "events"))
-    (blocked,) = run_dags(f"load_window:{day(3)}:{day(3)}")
+    with receiving() as on_call:
+        monkeypatch.setenv("LIFTOFF_ALERT_WEBHOOK", on_call.address)
+        (blocked,) = run_dags(f"load_window:{day(3)}:{day(3)}")
+        monkeypatch.delenv("LIFTOFF_ALERT_WEBHOOK")
     assert blocked.startswith(f"load_window Blocked Landing of events {day(3)} was blocked")
+    (message,) = on_call.messages
+    assert message["title"].startswith(f"Liftoff: Landing of events {day(3)} was blocked"), "one message for all tasks"
+    assert f"Readers still see release {platform.current().id}" in message["message"]
+    assert not [log for log in (platform.data_dir / "logs").rglob("*.log") if SECRET in log.read_text()]
     monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(source.events_dir))
 
     monkeypatch.setenv("LIFTOFF_DATA_DIR", str(tmp_path / "window"))
