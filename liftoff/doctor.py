@@ -60,6 +60,7 @@ def examine() -> list[Finding]:
         _exchange_rates,
         _lake,
         _release,
+        _alerts,
     ]
     return [look(settings) for look in looks]
 
@@ -175,3 +176,14 @@ def _release(settings: Settings) -> Finding:
     if not release.is_intact():
         return Finding("Release", f"{release.id} is not what was published", "Go back to one that is: liftoff rollback")
     return Finding("Release", f"{release.id}, to {release.manifest.last_date}, unchanged since it was published")
+
+
+def _alerts(settings: Settings) -> Finding:
+    from liftoff.alerts import receiver_kind
+
+    address = settings.alert_webhook.get_secret_value()
+    if not address:
+        return Finding("Alerts", "none: LIFTOFF_ALERT_WEBHOOK is empty")
+    if kind := receiver_kind(address):
+        return Finding("Alerts", f"go to {kind}")
+    return Finding("Alerts", "go nowhere", "LIFTOFF_ALERT_WEBHOOK is no address of a receiver: see .env.example", True)
