@@ -14,9 +14,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from quality.page import page_of
 from simulator.logs import write_day
 from storage.days import DAY, yesterday
-from storage.settings import PROJECT_DIR
+from storage.settings import PROJECT_DIR, load_settings
 from tests.e2e.conftest import LAUNCH, Loaded, NewPlatform, Platform, Source, day
 
 PAGES = [PROJECT_DIR / "README.md", *sorted((PROJECT_DIR / "docs").rglob("*.md"))]
@@ -158,8 +159,8 @@ def test_a_setting_that_cannot_be_used_is_an_error_for_people() -> None:
 
 
 def test_an_empty_installation_says_where_to_start() -> None:
-    ask = ["query", "select 1"]
-    for command in (["status"], ["releases"], ask, [*ask, "--landed"], ["metrics", "list"], ["docs"], ["rollback"]):
+    commands = ["status", "releases", "report", "query 1", "query --landed 1", "metrics list", "docs", "rollback"]
+    for command in map(str.split, commands):
         done = liftoff(*command)
         assert "liftoff run" in done.stdout + done.stderr
     assert "load_window" in liftoff("status").stdout, "in a container, the DAG is the way"
@@ -177,6 +178,25 @@ def test_status_and_releases_say_the_same_to_people_and_machines(installed: Plat
         assert row["read"] == row["accepted"] + row["quarantined"] + row["duplicates"], row
     assert installed.current().id in liftoff("status").stdout
     assert installed.current().id in liftoff("releases").stdout
+
+
+def test_each_release_leads_to_its_report_and_the_report_to_its_release(installed: Platform) -> None:
+    release = installed.current()
+    assert f"liftoff report {release.id}" in liftoff("status").stdout
+    shown = Path(liftoff("report", release.id).stdout.strip())
+    assert shown == release.path / "gate_report.html"
+    found = answer("report", release.id)
+    assert found["gate_id"] == answer("status")["release"]["gate_id"]
+    assert found["passed"] is True
+    audited = Path(liftoff("report", found["gate_id"]).stdout.strip())
+    assert audited == installed.data_dir / "lake" / "reports" / f"{found['gate_id']}.html"
+    assert audited.read_bytes() == shown.read_bytes()
+    assert "<svg" in shown.read_text(), "the second build has a history"
+    assert found["subject"] in shown.read_text()
+    assert f"Readers see it: release {release.id}" in (page_of(load_settings(), found["gate_id"]) or "")
+    checks = f"select count(*) as n from meta.check_result where gate_id = '{answer('report')['gate_id']}'"
+    assert answer("query", checks) == [{"n": 0}], "the audit of a release is asked of the next one"
+    assert "no report of x" in liftoff("report", "x").stderr
 
 
 def test_a_wide_answer_is_shown_one_value_a_line_and_nothing_is_cut(installed: Platform) -> None:
@@ -255,6 +275,15 @@ def test_doctor_names_what_it_cannot_reach_and_only_warns_of_services(installed:
     assert done.returncode == 1
     assert "LIFTOFF_WAREHOUSE_URI" in done.stdout
     assert password not in done.stdout + done.stderr
+
+
+def test_doctor_knows_where_alerts_go_and_never_says_the_address(installed: Platform) -> None:
+    assert installed.current()
+    for address, said in {"": "is empty", "https://h/s3cret": "go to JSON", "nowhere://s3cret": "go nowhere"}.items():
+        done = liftoff("doctor", LIFTOFF_ALERT_WEBHOOK=address)
+        assert said in done.stdout
+        assert "s3cret" not in done.stdout + done.stderr
+        assert done.returncode == 0, "the platform runs without"
 
 
 def test_doctor_notices_an_address_that_is_another_service(installed: Platform, source: Source) -> None:
