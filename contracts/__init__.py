@@ -44,6 +44,7 @@ class Field:
     enum: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    example: str | float | bool = ""
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,26 @@ class EventContract:
 class EventContracts:
     """All contracts of one folder, and the shape of a landed event that follows from them."""
 
-    envelope: tuple[Field, ...]
+    common: EventContract
+    """The part that all events share, `envelope.yml`. Its name and version are no event's."""
     events: Mapping[tuple[str, int], EventContract]
     digest: str
     """Identifies this state of the contracts: 12 hex digits over all files."""
+
+    @property
+    def envelope(self) -> tuple[Field, ...]:
+        """The fields that every event carries beside its properties."""
+        return self.common.properties
 
     @cached_property
     def properties(self) -> dict[str, FieldType]:
         """Every property of every event, by name. A name has one type across events (checked on load)."""
         return {field.name: field.type for contract in self.events.values() for field in contract.properties}
+
+    @cached_property
+    def landed(self) -> dict[str, FieldType]:
+        """The columns of a landed event: envelope, all properties, and `event_at`, its time by a right clock."""
+        return {field.name: field.type for field in self.envelope} | self.properties | {"event_at": "timestamp"}
 
 
 def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:
@@ -80,9 +92,9 @@ def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:
         ContractError: a file breaks `contract.schema.yml`, is named wrongly, or contradicts another file.
     """
     paths = [folder / "envelope.yml", *sorted((folder / "events").glob("*.yml"))]
-    envelope, *contracts = map(_read_contract, paths)
+    common, *contracts = map(_read_contract, paths)
     loaded = EventContracts(
-        envelope=envelope.properties,
+        common=common,
         events={(contract.event_name, contract.version): contract for contract in contracts},
         digest=hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:12],
     )
@@ -129,12 +141,18 @@ def _read_contract(path: Path) -> EventContract:
         description=content["description"].strip(),
         sent_by=content["sent_by"],
         properties=tuple(
-            _read_field(name, words, required=name in required) for name, words in content["properties"].items()
+            _read_field(path, name, words, required=name in required) for name, words in content["properties"].items()
         ),
     )
 
 
-def _read_field(name: str, words: Mapping[str, Any], *, required: bool) -> Field:
+def _read_field(path: Path, name: str, words: Mapping[str, Any], *, required: bool) -> Field:
+    examples = words.get("examples", words.get("enum"))
+    for example in examples:
+        if not Draft202012Validator(words).is_valid(example):
+            raise ContractError(
+                f"{path}: {example!r} is an example of {name}, but {name} may not be that. Mend either."
+            )
     return Field(
         name=name,
         type="timestamp" if words.get("format") == "date-time" else words["type"],
@@ -143,6 +161,7 @@ def _read_field(name: str, words: Mapping[str, Any], *, required: bool) -> Field
         enum=tuple(words.get("enum", ())),
         minimum=words.get("minimum"),
         maximum=words.get("maximum"),
+        example=examples[0],
     )
 
 

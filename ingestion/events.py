@@ -240,7 +240,7 @@ class _Landing:
         """)
 
     def _write_accepted(self) -> None:
-        columns = ", ".join(f'"{name}"' for name in rules.landed_columns(self._contracts))
+        columns = ", ".join(f'"{name}"' for name in self._contracts.landed)
         events = rules.typed_events(self._contracts, _read_json(self._plain, self._json_columns))
         accepted = f"select {columns} from ({events}) where ({self._is_refused}) is not true"
         landing.write_data(self._connection, self._pending, accepted)

@@ -2,19 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from contracts import EventContracts, Field, FieldType
+from contracts import SQL_TYPES, EventContracts, Field, FieldType
 from ingestion.landing import Check, Reason, first_detail, first_reason
 from storage.settings import Settings
 
-COLUMN_TYPES: dict[FieldType, str] = {
-    "string": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "timestamp": "TIMESTAMP",
-}
 # The reader takes timestamps as text: what it cannot cast would end the whole read.
-_JSON_TYPES = {**COLUMN_TYPES, "timestamp": "VARCHAR"}
+_JSON_TYPES = {**SQL_TYPES, "timestamp": "VARCHAR"}
 
 
 def json_columns(contracts: EventContracts) -> dict[str, str]:
@@ -25,13 +18,8 @@ def json_columns(contracts: EventContracts) -> dict[str, str]:
     }
 
 
-def landed_columns(contracts: EventContracts) -> dict[str, FieldType]:
-    """The columns of a landed event: the envelope, all contracts' properties, and `event_at`."""
-    return {field.name: field.type for field in contracts.envelope} | contracts.properties | {"event_at": "timestamp"}
-
-
 def typed_events(contracts: EventContracts, lines: str, *extra: str) -> str:
-    """A query of `landed_columns`, `_contract` (its number, or NULL) and `extra` columns over a relation of `lines`."""
+    """A query of what lands, `_contract` (its number, or NULL) and `extra` columns over a relation of `lines`."""
     columns = [
         f"{_value(path, kind)} as {path.rpartition('.')[2]}"
         for path, kind in (

@@ -77,14 +77,30 @@ def test_a_contract_that_breaks_the_rules_is_refused(
 
 
 def test_a_property_named_like_a_field_of_the_envelope_is_refused(folder: Path, change: Callable[..., None]) -> None:
-    change(required=[], properties={"user_id": {"type": "string", "description": "Whose it is."}})
+    change(required=[], properties={"user_id": {"type": "string", "examples": ["u_1"], "description": "Whose it is."}})
     with pytest.raises(ContractError, match=r"app_ready version 2: user_id is a field of the envelope too"):
         load_event_contracts(folder)
 
 
 def test_a_property_with_two_types_is_refused(folder: Path, change: Callable[..., None]) -> None:
-    change(required=[], properties={"watched_seconds": {"type": "string", "description": "How long."}})
+    words = {"type": "string", "examples": ["long"], "description": "How long."}
+    change(required=[], properties={"watched_seconds": words})
     with pytest.raises(ContractError, match=r"watched_seconds is a \w+ here and a \w+ in another contract. Use one"):
+        load_event_contracts(folder)
+
+
+@pytest.mark.parametrize("network_type", [{"examples": ["5g"]}, {"examples": [7]}])
+def test_an_example_that_the_field_does_not_allow_is_refused(
+    network_type: dict[str, Any], folder: Path, change: Callable[..., None]
+) -> None:
+    change(network_type)
+    with pytest.raises(ContractError, match=r"is an example of network_type, but network_type may not be that"):
+        load_event_contracts(folder)
+
+
+def test_a_field_shows_an_example_or_its_values(folder: Path, change: Callable[..., None]) -> None:
+    change(properties={"network_type": {"type": "string", "description": "The connection."}})
+    with pytest.raises(ContractError, match="at properties/network_type"):
         load_event_contracts(folder)
 
 
