@@ -14,7 +14,7 @@ from jsonschema.exceptions import best_match
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from quality.report import GateError
+from quality.report import GateError, Severity
 
 CONTRACTS_DIR = Path(__file__).parent / "contracts"
 
@@ -31,10 +31,10 @@ class Check:
     name: str
     rule: str
     """What must hold, as a sentence without its full stop."""
+    severity: Severity
+    """The level of its threshold; without one, `fail`."""
     query: str | None
     """Selects the rows that break the rule, variables filled in; None for checks that count for themselves."""
-    is_note: bool = False
-    """What it finds is said and is no warning."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Contract:
     """One table's contract, variables filled in."""
 
     table: str
+    owner: str
+    """The team that looks when a check does not pass."""
     columns: Mapping[str, str]
     """Type by name, as DuckDB writes it."""
     allow_extra_columns: bool
@@ -133,6 +135,7 @@ def _contract(path: Path, document: Mapping[str, Any]) -> Contract:
     schema = next(check["schema"] for check in document["checks"] if "schema" in check)
     return Contract(
         table=document["dataset"].rpartition("/")[2],
+        owner=document["owner"],
         columns={column["name"]: column["data_type"] for column in document["columns"]},
         allow_extra_columns=schema.get("allow_extra_columns", False),
         checks=tuple(checks),
@@ -144,16 +147,17 @@ def _for_soda(document: Mapping[str, Any]) -> dict[str, Any]:
     """Soda knows decimals by their name alone, and no notes. Digits are for the gate's own comparison of types."""
     columns = [column | {"data_type": column["data_type"].partition("(")[0]} for column in document["columns"]]
     checks = [
-        {kind: words | {"threshold": words["threshold"] | {"level": "warn"}} if _is_note(words) else words}
+        {kind: words | {"threshold": words["threshold"] | {"level": "warn"}} if _severity(words) == "note" else words}
         for check in document["checks"]
         for kind, words in check.items()
     ]
-    kept = {key: value for key, value in document.items() if key != "variables"}
+    kept = {key: value for key, value in document.items() if key not in {"owner", "variables"}}
     return kept | {"columns": columns, "checks": checks}
 
 
-def _is_note(words: Mapping[str, Any] | None) -> bool:
-    return words is not None and words.get("threshold", {}).get("level") == "note"
+def _severity(words: Mapping[str, Any] | None) -> Severity:
+    severity: Severity = (words or {}).get("threshold", {}).get("level", "fail")
+    return severity
 
 
 def _column_check(column: str, declared: Mapping[str, Any]) -> Check:
@@ -163,7 +167,7 @@ def _column_check(column: str, declared: Mapping[str, Any]) -> Check:
         "duplicate": f"{column} is never repeated",
         "invalid": f"{column} is {_bounds(words)}" if kind == "invalid" else "",
     }[kind]
-    return Check(f"columns.{column}.checks.{kind}", kind, f"{column}_{kind}", rule, query=None)
+    return Check(f"columns.{column}.checks.{kind}", kind, f"{column}_{kind}", rule, "fail", query=None)
 
 
 def _bounds(words: Mapping[str, Any]) -> str:
@@ -178,10 +182,10 @@ def _table_check(declared: Mapping[str, Any]) -> Check:
     if kind in {"failed_rows", "metric"}:
         query = words["query"] if kind == "failed_rows" else None
         path = f"checks.{kind}.{words['qualifier']}"
-        return Check(path, kind, words["qualifier"], words["name"], query, _is_note(words))
+        return Check(path, kind, words["qualifier"], words["name"], _severity(words), query)
     rule = {
         "schema": "Columns and types are those of the contract",
         "row_count": "There are rows",
         "duplicate": f"{', '.join(words['columns'])} are never repeated together" if kind == "duplicate" else "",
     }[kind]
-    return Check(f"checks.{kind}", kind, kind, rule, query=None)
+    return Check(f"checks.{kind}", kind, kind, rule, "fail", query=None)

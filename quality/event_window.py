@@ -6,8 +6,9 @@ from pathlib import Path
 
 import duckdb
 
-from contracts import SQL_TYPES, load_event_contracts
+from contracts import load_event_contracts
 from quality.landed import show_landings
+from quality.promised_events import compare_with_promises
 from storage.lake import Lake, Outcome
 
 TRAILING_DAYS = 7
@@ -20,9 +21,9 @@ def prepare_event_audit(
 ) -> None:
     """Give an in-memory connection the relations that the contract of events speaks of.
 
-    Beside those of `show_landings` these are `contract_column` (the columns that the event contracts promise) and, for
-    each day of the window beside its trailing days, `member_day` (a platform, a country, an app version or everything)
-    and `member_hour` (a platform or a country and an hour of the day).
+    Beside those of `show_landings` these are `broken_promise` (each field of an event that breaks the event's contract)
+    and, for each day of the window beside its trailing days, `member_day` (a platform, a country, an app version or
+    everything) and `member_hour` (a platform or a country and an hour of the day).
 
     Args:
         connection: an empty database.
@@ -34,12 +35,7 @@ def prepare_event_audit(
         duckdb.Error: a data file cannot be read.
     """
     show_landings(connection, lake, staged)
-    contracts = load_event_contracts()
-    columns = {field.name: field.type for field in contracts.envelope} | contracts.properties
-    connection.execute("create table contract_column (column_name varchar, data_type varchar)")
-    connection.executemany(
-        "insert into contract_column values (?, ?)", [[name, SQL_TYPES[kind]] for name, kind in columns.items()]
-    )
+    compare_with_promises(connection, load_event_contracts())
     _show_visits(connection, baseline)
     _compare_days(connection)
     _compare_hours(connection)

@@ -107,20 +107,25 @@ def _results(
     ]
     if verification.errors:
         message = "Soda could not evaluate all of it: " + "; ".join(verification.errors)
-        results.append(CheckResult(contract.table, "evaluation", "not_evaluated", None, "no errors", message))
+        error = CheckResult(contract.table, "evaluation", "not_evaluated", None, "no errors", message)
+        results.append(dataclasses.replace(error, owner=contract.owner))
     return results
 
 
 def _result(
     connection: duckdb.DuckDBPyConnection, contract: Contract, check: Check, verdict: soda.Verdict, salt: bytes
 ) -> CheckResult:
-    result = CheckResult(contract.table, check.name, verdict.outcome, verdict.value, verdict.threshold, check.rule)
+    result = CheckResult(
+        *(contract.table, check.name, verdict.outcome, verdict.value, verdict.threshold, check.rule),
+        owner=contract.owner,
+        severity=check.severity,
+    )
     if check.kind == "schema" and (differences := _schema_differences(connection, contract)):
         message = f"{check.rule}, but {'; '.join(differences)}"
         return dataclasses.replace(result, outcome="failed", value=float(len(differences)), message=message)
     if verdict.outcome == "passed":
         return result
-    if verdict.outcome == "warned" and check.is_note:
+    if verdict.outcome == "warned" and check.severity == "note":
         result = dataclasses.replace(result, outcome="noted")
     if verdict.outcome == "not_evaluated":
         return dataclasses.replace(result, message=f"{check.rule}: could not be evaluated")

@@ -7,9 +7,11 @@ from typing import Any
 import duckdb
 
 from contracts import CONTRACTS_DIR as PROMISES_DIR
+from contracts import load_event_contracts
 from contracts.tables import TableContract, load_table_contracts
 from quality import soda
 from quality.contract import CONTRACTS_DIR, Contract, contract_of, read_yaml
+from quality.promised_events import promised_checks, promised_columns
 from storage.lake import Lake, Outcome
 
 
@@ -52,7 +54,8 @@ def show_landings(connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Seq
 def landed_contract(table: str) -> Contract:
     """By what a landed table is judged: its own contract, and what holds for all of them.
 
-    Its own is written by hand (`contracts/raw/<table>.yml`), or follows from what the upstream team promised.
+    Its own is written by hand (`contracts/raw/<table>.yml`), or follows from what the upstream team promised. That of
+    events is both: what their contracts promise, and what is expected of a day.
 
     Raises:
         GateError: a contract cannot be used.
@@ -61,11 +64,23 @@ def landed_contract(table: str) -> Contract:
     path = CONTRACTS_DIR / "raw" / f"{table}.yml"
     if path.exists():
         own = read_yaml(path)
+        if table == "events":
+            own = own | _promised_of_events(own["checks"])
     else:
         path, own = PROMISES_DIR / "tables" / f"{table}.yml", _promised(_promises()[table])
     checks = [*own["checks"], *read_yaml(CONTRACTS_DIR / "landing_checks.yml")]
     declared = own | {"variables": {"table": None}, "checks": checks}
     return contract_of(declared, path, {"table": table}, soda.contract_schema())
+
+
+def _promised_of_events(checks: list[Any]) -> dict[str, Any]:
+    """The parts of the contract for Soda that follow from the event contracts."""
+    contracts = load_event_contracts()
+    return {
+        "owner": contracts.common.owner,
+        "columns": [{"name": "dt", "data_type": "DATE"}, *promised_columns(contracts)],
+        "checks": [*checks, *promised_checks()],
+    }
 
 
 @cache
@@ -78,6 +93,7 @@ def _promised(promise: TableContract) -> dict[str, Any]:
     columns = [{"name": column.landed_name, "data_type": column.landed_type} for column in promise.columns]
     return {
         "dataset": f"{soda.DATA_SOURCE}/main/{promise.table}",
+        "owner": promise.owner,
         "description": f"Landed rows, a landing day each. {promise.description}",
         "columns": [{"name": "dt", "data_type": "DATE"}, *columns],
         "checks": [{"schema": {"allow_other_column_order": True}}, *_promised_checks(promise)],

@@ -9,6 +9,8 @@ from storage.errors import LiftoffError
 
 CheckOutcome = Literal["passed", "noted", "warned", "failed", "not_evaluated"]
 """Noted: it says what a report should tell, such as what could not be compared yet, and nothing is wrong."""
+Severity = Literal["fail", "warn", "note"]
+"""What a check that is broken does: block, warn, or only say so. What was not evaluated blocks in any case."""
 
 
 SAID = {"dt", "problem"}  # columns of a failing row that its check's message already says
@@ -34,6 +36,9 @@ class CheckResult:
     """The days that fail or warn; empty when the check is not by day."""
     samples: tuple[dict[str, Any], ...] = ()
     """At most 5 failing rows, personal identifiers replaced by keyed hashes."""
+    owner: str = ""
+    """The team that looks when it does not pass; empty in reports of before owners were kept."""
+    severity: Severity = "fail"
 
     @property
     def blocks(self) -> bool:
@@ -102,4 +107,9 @@ class Report:
             ]
             said = result.message.split("; ") + [f"e.g. {row}" for row in rows if row]
             lines += [f"  {name:{width}}  {line}" for name, line in zip_longest([title], said, fillvalue="")]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._who_looks()])
+
+    def _who_looks(self) -> list[str]:
+        """The owners of what failed, or else of what warned."""
+        owners = sorted({result.owner for result in self.failures or self.warnings} - {""})
+        return [f"Who looks: {', '.join(owners)}."] if owners else []

@@ -47,6 +47,8 @@ TABLES: dict[str, dict[str, str]] = {
         "threshold": "VARCHAR",
         "message": "VARCHAR",
         "days": "DATE[]",
+        "owner": "VARCHAR",
+        "severity": "VARCHAR",
     },
     "build": {
         "build_id": "VARCHAR",

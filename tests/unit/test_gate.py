@@ -14,13 +14,16 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from contracts.tables import load_table_contracts
 from quality import gate, soda
 from quality.contract import CONTRACTS_DIR, read_contract
 from quality.gate import GateError, Report
+from quality.landed import landed_contract
 from storage.settings import PROJECT_DIR
 
 VISITS: dict[str, Any] = {
     "dataset": "liftoff/main/visits",
+    "owner": "web",
     "description": "One row per visit, made for these tests.",
     "columns": [
         {"name": "user_id", "data_type": "VARCHAR", "checks": [{"missing": None}]},
@@ -356,10 +359,12 @@ def test_a_variable_is_filled_in_for_soda_and_for_the_sample_rows(judge: Callabl
 
 
 def test_every_contract_of_the_project_can_be_used() -> None:
+    for table in ("events", "countries", "indicators", "rates", *load_table_contracts()):
+        assert landed_contract(table).checks
     names = ["launch_date", "last_date", "gap_dates", "late_arrival_days", "active_definition"]
     variables = dict.fromkeys([*names, "landed_subscription_changes", "landed_payments"], "")
-    paths = sorted(CONTRACTS_DIR.glob("*/*.yml"))
-    assert len(paths) >= 22
+    paths = sorted((CONTRACTS_DIR / "marts").glob("*.yml"))
+    assert len(paths) >= 38
     for path in paths:
         assert read_contract(path, variables, soda.contract_schema()).checks
 
@@ -441,4 +446,23 @@ def test_a_problem_that_the_query_words_is_what_people_read(judge: Callable[...,
         "             2026-01-10: 5 pages",
         "             2026-01-11: 6 pages",
         "             and 1 more",
+        "Who looks: web.",
     ]
+
+
+def test_a_result_says_who_looks_and_whether_it_would_block(judge: Callable[..., Report]) -> None:
+    warning = {"failed_rows": FAILED_ROWS | {"threshold": {"must_be": 0, "level": "warn"}}}
+    results = judge(warning).results
+    assert {result.owner for result in results} == {"web"}
+    assert {result.name for result in results if result.severity == "warn"} == {"few_pages"}
+
+
+def test_a_contract_without_an_owner_is_refused(judge: Callable[..., Report]) -> None:
+    for owner in (None, "", "Web Team"):
+        with pytest.raises(GateError, match="at owner"):
+            judge(owner=owner)
+
+
+def test_an_error_that_no_check_shows_has_an_owner_too(judge: Callable[..., Report]) -> None:
+    report = judge({"failed_rows": FAILED_ROWS | {"query": "select * from nowhere"}})
+    assert {result.owner for result in report.failures} == {"web"}

@@ -21,7 +21,7 @@ from quality.gate import Report
 from quality.reconciliation import events_by_day
 from storage.days import days_between
 from storage.engine import connect
-from storage.settings import load_settings
+from storage.settings import PROJECT_DIR, load_settings
 
 LAUNCH, LAST = date(2026, 1, 5), date(2026, 1, 20)
 AFTER_FOUR_WEEKS = date(2026, 2, 10)
@@ -1391,6 +1391,14 @@ def test_the_setting_decides_who_counts_as_active(
 ) -> None:
     monkeypatch.setenv("LIFTOFF_ACTIVE_DEFINITION", "opened")
     assert {result.name for result in audit(marts()).failures} == {"flags_agree"}
+
+
+@pytest.mark.parametrize("table", MARTS)
+def test_who_owns_a_mart_looks_at_its_checks(table: str) -> None:
+    (path,) = (PROJECT_DIR / "dbt_project" / "models" / "marts").rglob(f"{table}.yml")
+    (model,) = yaml.safe_load(path.read_text())["models"]
+    owner = model["config"]["meta"]["owner"]
+    assert MARTS[table]["owner"] == owner, f"quality/contracts/marts/{table}.yml: the owner is {owner}, by {path.name}"
 
 
 def test_contracts_know_the_platforms_that_events_know() -> None:

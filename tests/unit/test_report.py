@@ -37,6 +37,14 @@ def test_a_table_that_was_not_judged_may_not_land_although_the_others_passed() -
     assert not found.passed_on("payments", MONDAY)
 
 
+def test_the_text_names_the_owners_of_what_blocks_and_else_of_what_warns() -> None:
+    failed = replace(PASSED, outcome="failed", owner="growth")
+    warned = replace(PASSED, outcome="warned", severity="warn", owner="playback")
+    assert report(PASSED, warned, failed).text().endswith("\nWho looks: growth.")
+    assert report(PASSED, warned).text().endswith("\nWho looks: playback.")
+    assert "Who looks" not in report(replace(PASSED, owner="growth")).text()
+
+
 def test_a_failure_of_one_table_does_not_hold_back_the_same_day_of_another() -> None:
     payments = replace(PASSED, table="payments", outcome="failed", days=(TUESDAY,))
     found = report(PASSED, payments)
