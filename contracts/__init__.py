@@ -1,7 +1,7 @@
 """The event contracts: what clients promise to send, one YAML file per event and version.
 
-Ingestion takes its types and rules from here, the simulator its fields, quality and docs their texts.
-To add a field, add it to a contract (or to a new version of it) and nowhere else.
+The reader takes its types and rules from here, the gate its checks, dbt its source and the tracking plan its texts.
+How to add a field: docs/tracking-plan.md.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -109,6 +109,35 @@ def write_docs(settings: Settings, release: Release) -> Path:
     target = settings.data_dir / "docs" / "index.html"
     write_bytes(target, page.replace(f"{work}/", "").encode())  # it may be published: without folders of this machine
     return target
+
+
+def compile_models(settings: Settings, landing_files: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """dbt's manifest of the project, with the SQL of each model. Nothing is read: no landing, no release.
+
+    Args:
+        settings: where dbt works: `dbt/compiled` in the data folder.
+        landing_files: the files that staging reads, by source and table; they need not be there.
+
+    Raises:
+        LiftoffError: the project cannot be compiled; names the log.
+    """
+    work = settings.data_dir.absolute() / "dbt" / "compiled"
+    database, scratch = work / DATABASE, work / "scratch.duckdb"
+    some_day = str(settings.launch_date)  # a condition on no day at all would be compiled to `false`
+    variables = {
+        **{name: [some_day] for name in ("read_dates", "restated_dates", "gap_dates")},
+        **dict.fromkeys(("launch_date", "last_date"), some_day),
+        "landing_files": landing_files,
+    }
+    try:
+        _invoke(["compile"], settings, database, scratch, variables)
+    except TransformFailed:
+        raise LiftoffError(f"The models could not be compiled. Next: {work / 'dbt.log'} tells why.") from None
+    finally:
+        database.unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
+    manifest: dict[str, Any] = json.loads((work / "manifest.json").read_bytes())
+    return manifest
 
 
 def artifacts(settings: Settings, database: Path) -> Path:

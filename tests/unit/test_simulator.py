@@ -131,6 +131,7 @@ def test_every_legible_line_keeps_its_contract_and_every_event_and_version_occur
     arrived: list[tuple[Path, Any]],
 ) -> None:
     seen: Counter[tuple[str, int]] = Counter()
+    sent: set[tuple[str, int, str]] = set()
     for _, event in arrived:
         contract = event and CONTRACTS.events.get((event["event_name"], event["schema_version"]))
         if contract:
@@ -138,7 +139,10 @@ def test_every_legible_line_keeps_its_contract_and_every_event_and_version_occur
             assert event.keys() == {field.name for field in CONTRACTS.envelope} | {"properties"}
             assert event["properties"].keys() <= {field.name for field in contract.properties}
             seen[contract.event_name, contract.version] += 1
+            sent |= {(contract.event_name, contract.version, name) for name in event["properties"]}
     assert seen.keys() == CONTRACTS.events.keys()
+    promised = {(*key, field.name) for key, contract in CONTRACTS.events.items() for field in contract.properties}
+    assert not promised - sent, f"simulator/logs.py: send {sorted(promised - sent)}, which contracts/events promise"
     assert 0.001 < 1 - seen.total() / len(arrived) < 0.002
 
 
