@@ -1,6 +1,6 @@
 # Each target works on a fresh machine with Python 3.11 to 3.13, git and make; up, down and logs need Docker alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs airflow test alarms compose lint format bench figures lock clean
+.PHONY: help setup demo up down logs airflow test alarms compose lint format contracts bench figures lock clean
 
 BIN := .venv/bin
 LOCK := .bootstrap/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -8,7 +8,7 @@ LOCK := .bootstrap/uv/bin/uv pip compile --universal --python-version 3.11 --gen
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+		printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 setup: ## Make .venv from the lock files (the other targets do it by themselves)
 	@./bootstrap.sh
@@ -48,6 +48,9 @@ format: setup ## Rewrite Python and SQL in the project's style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 	@$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
+
+contracts: setup ## Write what follows from contracts/: dbt's source of events, docs/tracking-plan.md
+	@$(BIN)/python -m liftoff.derived
 
 bench: setup ## Measure speed, against other libraries (ONLY="load metrics" for two of the sections)
 	@benchmarks/run.sh $(ONLY)

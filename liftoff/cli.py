@@ -221,6 +221,14 @@ def docs() -> None:
     console.print(f"Open {_short(page)} in a browser.")
 
 
+@app.command("tracking-plan")
+def write_plan() -> None:
+    """Write what clients send, what it means, and which metrics break without it, as one page."""
+    from liftoff.tracking_plan import write_tracking_plan
+
+    console.print(f"Open {_short(write_tracking_plan(load_settings()))} in a browser.")
+
+
 @app.command()
 def releases(as_json: AsJson = False) -> None:
     """The releases that are kept, the newest first."""

@@ -167,6 +167,14 @@ def test_an_empty_installation_says_where_to_start() -> None:
     assert "No such record" in liftoff("quarantine", "list").stdout
 
 
+def test_the_tracking_plan_is_a_page_that_needs_no_release(data_dir: Path) -> None:
+    done = liftoff("tracking-plan")
+    assert done.returncode == 0, done.stderr
+    page = data_dir / "docs" / "tracking-plan.html"
+    assert str(page) in "".join(done.stdout.split("\n"))
+    assert "playback_heartbeat" in page.read_text()
+
+
 def test_status_and_releases_say_the_same_to_people_and_machines(installed: Platform) -> None:
     status, releases = answer("status"), answer("releases")
     assert status["release"]["release_id"] == installed.current().id
