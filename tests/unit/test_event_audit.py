@@ -303,7 +303,7 @@ def test_a_first_day_ever_says_cold_start_and_that_is_no_warning(
     ]
     assert report.passed
     assert not report.warnings
-    assert report.sentence() == "Landing of events 2026-01-05 to 2026-01-06 passed 16 checks."
+    assert report.sentence() == "Landing of events 2026-01-05 to 2026-01-06 passed 18 checks."
 
 
 def test_a_platform_that_is_new_is_left_out_and_counted(
@@ -437,7 +437,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_no_pass(
 ) -> None:
     landing = land(DAYS[0])
     (lake.pending(landing) / "data.parquet").write_bytes(b"not parquet")
-    with pytest.raises(GateError, match="could not read what was staged"):
+    with pytest.raises(GateError, match="could not read what it is to judge"):
         audit([landing])
 
 
