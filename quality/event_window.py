@@ -53,7 +53,8 @@ def _show_visits(connection: duckdb.DuckDBPyConnection, baseline: Mapping[date, 
     files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in baseline.values())
     trailing = f"""
         union all
-        select {columns} from read_parquet([{files}], union_by_name = true, filename = true)
+        select {columns}
+        from read_parquet([{files}], union_by_name = true, filename = true, hive_partitioning = false)
         inner join trailing_file using (filename)
     """
     connection.execute(f"""

@@ -247,7 +247,7 @@ def test_rates_that_are_seven_days_old_still_land(land: Land, judge: Judge) -> N
 def test_a_file_that_cannot_be_read_is_an_error_and_no_pass(lake: Lake, land: Land, judge: Judge) -> None:
     landing = land("plans", MONDAY)
     (lake.pending(landing) / "data.parquet").write_bytes(b"not parquet")
-    with pytest.raises(GateError, match="could not read what was staged"):
+    with pytest.raises(GateError, match="could not read what it is to judge"):
         judge([landing])
 
 
