@@ -154,7 +154,7 @@ def _last_landing(settings: Settings, lake: Lake, endpoint: Endpoint, day: date)
             lake.partitions(endpoint.service, endpoint.table)
     except LandingInterrupted:
         return _Last(last, {})
-    is_comparable = last.contract_digest == endpoint.digest and last.rules in {"", settings.landing_rules}
+    is_comparable = last.contract_digest == endpoint.digest and last.rules in {"", settings.service_rules}
     return _Last(last, _validators(lake, last) if is_comparable else {})
 
 

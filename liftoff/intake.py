@@ -7,20 +7,21 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import TypeAlias
 
 from ingestion.events import stage_events
 from liftoff import looks, records
 from liftoff.plan import Window
 from liftoff.progress import enter, log
-from liftoff.sources import EVENTS, WAREHOUSE, landed_tables
+from liftoff.sources import EVENTS, WAREHOUSE, landed_tables, rules_of
 from quality import gate
 from storage.days import describe_days, now
 from storage.errors import Blocked, LiftoffError
 from storage.lake import Lake, Outcome
 from storage.settings import Settings, load_settings
 
-Reader: TypeAlias = Callable[[Settings, Lake, Window], list[Outcome]]
+Reader: TypeAlias = Callable[[Settings, Lake], list[Outcome]]
 Judge: TypeAlias = Callable[[Settings, Lake, Sequence[Outcome]], gate.Report]
 
 
@@ -35,7 +36,7 @@ def land_events(window: Window) -> list[Outcome]:
         Blocked: the audit refused some days; they are kept in `lake/rejected`, the others have landed.
         LandingFailed: some days could not be read; the others have landed.
     """
-    return _land("land events", window, _stage_events, _audit_events)
+    return land("land events", partial(_stage_events, window=window), audit_events)
 
 
 def land_extracts(window: Window) -> list[Outcome]:
@@ -44,7 +45,7 @@ def land_extracts(window: Window) -> list[Outcome]:
     Raises:
         Blocked, LandingFailed: as above, of some tables and days.
     """
-    return _land("land extracts", window, _stage_extracts, _audit_extracts)
+    return land("land extracts", partial(_stage_extracts, window=window), _audit_extracts)
 
 
 def land_market_data(window: Window) -> list[Outcome]:
@@ -55,15 +56,25 @@ def land_market_data(window: Window) -> list[Outcome]:
     Raises:
         Blocked, LandingFailed: as above, of some tables.
     """
-    return _land("land market data", window, _stage_market_data, _audit_market_data)
+    return land("land market data", partial(_stage_market_data, window=window), _audit_market_data)
 
 
-def _land(stage: str, window: Window, read: Reader, judge: Judge) -> list[Outcome]:
+def land(stage: str, read: Reader, judge: Judge) -> list[Outcome]:
+    """Read days, audit all of them together, and accept what passes: the steps of every source.
+
+    Args:
+        stage: what `display.py` shows, `land ...`; `audit ...` is shown after it.
+        read: returns an outcome for whatever was tried. Those that are `staged` are audited.
+        judge: audits them.
+
+    Raises:
+        Blocked, LandingFailed: as above.
+    """
     settings = load_settings()
     lake = Lake(settings.lake_dir)
     lake.sweep(rejected_days=settings.rejected_days_kept)
     enter(stage)
-    outcomes = [dataclasses.replace(one, rules=settings.landing_rules) for one in read(settings, lake, window)]
+    outcomes = [dataclasses.replace(one, rules=rules_of(one.source, settings)) for one in read(settings, lake)]
     staged = [outcome for outcome in outcomes if outcome.status == "staged"]
     ended = [outcome for outcome in outcomes if outcome.status != "staged"]
     failed = [outcome for outcome in ended if outcome.status == "failed"]
@@ -84,12 +95,17 @@ def _land(stage: str, window: Window, read: Reader, judge: Judge) -> list[Outcom
 
 
 def _stage_events(settings: Settings, lake: Lake, window: Window) -> list[Outcome]:
+    return read_days("land events", window.days, lambda day: stage_events(settings, lake, day))
+
+
+def read_days(stage: str, days: Sequence[date], read: Callable[[date], Outcome]) -> list[Outcome]:
+    """Read one day of events after another. One that cannot be read is `failed`, and the others go on."""
     outcomes = []
-    for number, day in enumerate(window.days):
+    for number, day in enumerate(days):
         started_at, clock = now(), time.monotonic()
-        enter("land events", done=number, total=len(window.days))
+        enter(stage, done=number, total=len(days))
         try:
-            outcome = stage_events(settings, lake, day)
+            outcome = read(day)
         except LiftoffError as error:
             outcome = _failed(EVENTS, EVENTS, day, started_at, time.monotonic() - clock, error)
         _log_staged(outcome)
@@ -147,7 +163,7 @@ def _log_staged(outcome: Outcome) -> None:
         log.warning("%s: %s", name.capitalize(), warning)
 
 
-def _audit_events(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report:
+def audit_events(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report:
     """One audit for all days. Each is compared with the last ones before it that were accepted."""
     first = min(outcome.day for outcome in staged)
     earlier = [landed.day for landed in lake.accepted(EVENTS, EVENTS) if landed.day < first][-gate.TRAILING_DAYS :]

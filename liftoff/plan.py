@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from liftoff.sources import EVENTS, landed_tables
+from liftoff.sources import EVENTS, landed_tables, rules_of
 from storage.days import DAY, days_between, describe_days
 from storage.errors import Blocked, WrongUsage
 from storage.files import write_json
@@ -203,11 +203,13 @@ def _refuse_missing_tables(inputs: Sequence[Partition], last: date, parent: Mani
 
 
 def _refuse_other_rules(inputs: Sequence[Partition], settings: Settings) -> None:
-    if other := [one for one in inputs if one.rules != settings.landing_rules]:
+    if other := [one for one in inputs if rules_of(one.source, settings) not in {"", one.rules}]:
+        is_wider = all(one.source == EVENTS and settings.widens(one.rules) for one in other)
+        remedy = "Replay what they refused (liftoff quarantine replay), or load" if is_wider else "Load"
         raise OtherRules(
             f"The build was blocked: {describe_days({one.day for one in other})} landed under other settings "
-            f"({other[0].rules}; now {settings.landing_rules}), and a build does not mix them. Load these days again: "
-            "load_window."
+            f"({other[0].rules}; now {rules_of(other[0].source, settings)}), and a build does not mix them. {remedy} "
+            "these days again: load_window."
         )
 
 

@@ -9,8 +9,9 @@ from contracts.tables import SOURCE as WAREHOUSE
 from contracts.tables import load_table_contracts
 from ingestion.endpoints import load_endpoints
 from storage.lake import Partition
+from storage.settings import Settings
 
-__all__ = ["EVENTS", "WAREHOUSE", "LandedTable", "landed_tables"]
+__all__ = ["EVENTS", "WAREHOUSE", "LandedTable", "landed_tables", "rules_of"]
 
 EVENTS = "events"
 
@@ -47,3 +48,13 @@ def landed_tables() -> tuple[LandedTable, ...]:
         *(LandedTable(WAREHOUSE, name, one.read == "changes") for name, one in load_table_contracts().items()),
         *(LandedTable(endpoint.service, endpoint.table, is_daily=False) for endpoint in load_endpoints()),
     )
+
+
+def rules_of(source: str, settings: Settings) -> str:
+    """The settings that decide which records of a source land, in words; of the upstream warehouse none does.
+
+    A build mixes no landings of a source that were made under different ones.
+    """
+    if source == WAREHOUSE:
+        return ""
+    return settings.event_rules if source == EVENTS else settings.service_rules

@@ -31,8 +31,9 @@ class Settings(BaseSettings):
     launch_date: date = date(2026, 1, 5)
     # How many days after its event day a log line may arrive and still count. Of the demo's lines 97.2% arrive on
     # their day, 99.1% within one more, 99.6% within 2, 99.8% within 3. Each day more makes a daily build restate one
-    # day more; each day less sends its share to quarantine as too_late. Changing it, or the launch date,
-    # asks for every day to be loaded again: a build refuses landings that were made under other values.
+    # day more; each day less sends its share to quarantine as too_late. A build refuses landings that were made under
+    # another value: after raising it, replay what was refused; after lowering it, or moving the launch date, load every
+    # day again.
     late_arrival_days: Annotated[int, Field(ge=0, le=30)] = 3
     active_definition: Annotated[str, Field(pattern="^(used|opened)$")] = "used"
     releases_kept: Annotated[int, Field(ge=1)] = 5
@@ -64,9 +65,21 @@ class Settings(BaseSettings):
         return self.data_dir / "warehouse"
 
     @property
-    def landing_rules(self) -> str:
-        """The settings that decide which records land, in words. A build mixes no landings of different rules."""
-        return f"launch date {self.launch_date}, at most {self.late_arrival_days} days late"
+    def event_rules(self) -> str:
+        """The settings that decide which events land, in words. A build mixes no landings of different rules."""
+        return self._event_rules(self.late_arrival_days)
+
+    @property
+    def service_rules(self) -> str:
+        """The same of third-party data."""
+        return f"launch date {self.launch_date}"
+
+    def widens(self, rules: str) -> bool:
+        """Whether every event that landed under those `event_rules`, and maybe more, lands under the present ones."""
+        return any(rules == self._event_rules(days) for days in range(self.late_arrival_days))
+
+    def _event_rules(self, late_arrival_days: int) -> str:
+        return f"launch date {self.launch_date}, at most {late_arrival_days} days late"
 
     def salt(self) -> bytes:
         """The key under which personal identifiers are hashed; made once, readable by the owner alone."""

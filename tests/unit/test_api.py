@@ -603,9 +603,11 @@ def test_what_was_interrupted_is_landed_again_though_nothing_changed(fake: FakeS
 def test_other_rules_ask_for_a_new_landing(fake: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = Lake(load_settings().lake_dir)
     for outcome in stage(fake).values():
-        lake.accept(dataclasses.replace(outcome, rules=load_settings().landing_rules))
+        lake.accept(dataclasses.replace(outcome, rules=load_settings().service_rules))
     assert {outcome.status for outcome in stage(fake).values()} == {"unchanged"}
     monkeypatch.setenv("LIFTOFF_LATE_ARRIVAL_DAYS", "5")
+    assert {outcome.status for outcome in stage(fake).values()} == {"unchanged"}, "this is about logs"
+    monkeypatch.setenv("LIFTOFF_LAUNCH_DATE", "2026-01-04")
     assert {outcome.status for outcome in stage(fake).values()} == {"staged"}
 
 

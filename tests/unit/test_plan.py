@@ -1,19 +1,20 @@
 """Which days a build restates."""
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pytest
 
 from liftoff.plan import BuildPlan, DayMissing, NothingLanded, NotLoadedYet, OtherRules, TableMissing, plan_build
-from liftoff.sources import EVENTS, landed_tables
+from liftoff.sources import EVENTS, landed_tables, rules_of
 from storage.days import describe_days, now
 from storage.lake import Partition
 from storage.settings import Settings
 from storage.warehouse import Manifest
 
 LAUNCH = date(2026, 1, 5)
-RULES = Settings(launch_date=LAUNCH).landing_rules
+SETTINGS = Settings(launch_date=LAUNCH)
 
 
 def day(number: int) -> date:
@@ -22,13 +23,20 @@ def day(number: int) -> date:
 
 def landing(number: int, content: str = "a", first: int | None = None) -> Partition:
     return Partition(
-        "events", "events", day(number), 10, content, day(number if first is None else first), day(number), RULES
+        "events",
+        "events",
+        day(number),
+        10,
+        content,
+        day(number if first is None else first),
+        day(number),
+        SETTINGS.event_rules,
     )
 
 
 def other(source: str, table: str, number: int, content: str = "a") -> Partition:
     """A landing of another source than events."""
-    return Partition(source, table, day(number), 10, content, None, None, RULES)
+    return Partition(source, table, day(number), 10, content, None, None, rules_of(source, SETTINGS))
 
 
 LATEST = [(table.source, table.name) for table in landed_tables() if not table.is_daily]
@@ -114,6 +122,16 @@ def test_a_landing_that_was_taken_away_blocks_until_someone_allows_the_gap(gone:
 def test_landings_of_other_settings_are_not_mixed_in(now: Settings) -> None:
     with pytest.raises(OtherRules, match="2026-01-05 to 2026-01-06 landed under other settings"):
         plan_build(None, complete([landing(0), landing(1)]), now, "m", allow_gap=True)
+
+
+@pytest.mark.parametrize(("days", "can_be_replayed"), [(5, True), (2, False)])
+def test_after_a_wider_rule_a_replay_is_enough_and_only_logs_are_concerned(days: int, *, can_be_replayed: bool) -> None:
+    changed = Settings(launch_date=LAUNCH, late_arrival_days=days)
+    with pytest.raises(OtherRules) as refused:
+        plan_build(None, complete([landing(0)]), changed, "m", allow_gap=True)
+    assert ("quarantine replay" in str(refused.value)) == can_be_replayed
+    replayed = [dataclasses.replace(landing(0), rules=changed.event_rules)]
+    assert plan_build(None, complete(replayed), changed, "m", allow_gap=True)
 
 
 def test_another_definition_of_active_restates_everything() -> None:
