@@ -31,7 +31,7 @@ from storage.engine import connect
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
 
-__all__ = ["SOURCE", "TABLE", "Reason", "SourceError", "stage_events"]
+__all__ = ["SOURCE", "TABLE", "Reason", "SourceError", "read_events", "stage_events"]
 
 SOURCE = TABLE = "events"
 # Unknown fields come with an app version, so that the first lines of every hour show them.
@@ -56,7 +56,7 @@ def stage_events(settings: Settings, lake: Lake, day: date) -> Outcome:
     with explained(f"Events of {day}", lake.root):
         pending = lake.begin()
         try:
-            totals = _stage(settings, files, pending)
+            totals = read_events(settings, files, pending)
         except BaseException:
             shutil.rmtree(pending, ignore_errors=True)
             raise
@@ -68,12 +68,17 @@ def stage_events(settings: Settings, lake: Lake, day: date) -> Outcome:
         status="staged",
         started_at=started_at,
         seconds=round(perf_counter() - clock, 3),
-        contract_digest=_contracts().digest,
         **totals,
     )
 
 
-def _stage(settings: Settings, files: Sequence[Path], pending: Path) -> dict[str, Any]:
+def read_events(settings: Settings, files: Sequence[Path], pending: Path) -> dict[str, Any]:
+    """Read lines of events into `{data,quarantine}.parquet` of a folder. Returns their part of the outcome.
+
+    Raises:
+        SourceError: a file is damaged, or was written to meanwhile.
+        OSError, duckdb.Error: the system or the database cannot do it; wrap it in `landing.explained`.
+    """
     before = _state(files)
     with connect(settings) as connection:
         landing = _Landing(connection, _contracts(), settings, pending)
@@ -343,6 +348,7 @@ class _Landing:
         self._plain.unlink()
         self._suspects.unlink()
         return counts | {
+            "contract_digest": self._contracts.digest,
             "warnings": tuple(
                 f"unknown field {name}: {count} of {self._sampled_count} sampled lines"
                 for name, count in sorted(self._unknown_fields.items())

@@ -18,6 +18,9 @@ QUARANTINE_COLUMNS = """
     file varchar, line bigint, reason varchar, detail varchar, event_id varchar, event_date date,
     contract_digest varchar, raw blob
 """
+TRIES = "STRUCT(tried_at TIMESTAMP, contract_digest VARCHAR, rules VARCHAR, reason VARCHAR)[]"
+"""The type of column `tries`, which a replay adds: each verdict on a record so far. Where it is missing or NULL, there
+is but that of the landing."""
 
 
 class SourceError(LiftoffError):

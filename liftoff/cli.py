@@ -1,7 +1,7 @@
 """The command line: thin, each command one step of the flow or one look at what it left."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,17 +16,20 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ingestion.landing import Reason
 from liftoff import doctor as checks
 from liftoff import looks
 from liftoff.display import RunDisplay
 from liftoff.plan import Window
-from storage.days import describe_days, yesterday
+from storage.days import describe_days, now, yesterday
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
+from storage.lake import Lake
 from storage.settings import Settings, load_settings
 from storage.warehouse import NoRelease, Release, Warehouse
 
 FAILED, WRONG_USAGE, BLOCKED, STOPPED = 1, 2, 3, 130
+KINDS_SHOWN = 15  # of refused records: a screen has room for some of the records themselves
 NOTHING_YET = "No release was published yet. Start with load_window in Airflow's UI, or here with: liftoff run --help"
 
 app = typer.Typer(
@@ -36,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Liftoff: from raw logs to audited releases. All data lies below LIFTOFF_DATA_DIR (./data).",
 )
-quarantine = typer.Typer(no_args_is_help=True, help="Look at the records that ingestion refused.")
+quarantine = typer.Typer(no_args_is_help=True, help="Look at the records that ingestion refused, and try them again.")
 app.add_typer(quarantine, name="quarantine")
 metrics = typer.Typer(no_args_is_help=True, help="Ask for metrics by name, grouped by any of their dimensions.")
 app.add_typer(metrics, name="metrics")
@@ -45,6 +48,7 @@ console = Console(highlight=False)
 problems = Console(stderr=True, highlight=False)
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")]
+OfReason = Annotated[Reason | None, typer.Option(help="Only records that were refused for this.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -282,23 +286,80 @@ def rollback(
 
 
 @quarantine.command("list")
-def list_quarantine(
+def list_quarantine(  # noqa: PLR0913, PLR0917 - each narrows the list
     day: Day = None,
-    reason: Annotated[str | None, typer.Option(help="Only this reason, for example too_late.")] = None,
+    reason: OfReason = None,
+    table: Annotated[str | None, typer.Option(help="Only of this table, for example events or payments.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only of this event, as the record names it.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only of this version of the event.")] = None,
+    app_version: Annotated[str | None, typer.Option(help="Only from this version of the app.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many records.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Count refused records by reason, and show some of them. Raw lines may hold personal data."""
-    counts, records = looks.refused(load_settings(), day and day.date(), reason, limit)
+    """Count refused records by reason and by what they say of themselves, and show some of them.
+
+    Raw lines may hold personal data.
+    """
+    counts, records = looks.refused(
+        load_settings(),
+        limit=limit,
+        day=day and day.date(),
+        reason=reason,
+        table=table,
+        event_name=event,
+        schema_version=version,
+        app_version=app_version,
+    )
     if as_json:
         _print_json({"counts": counts, "records": records})
     elif counts:
-        _print_table(counts)
+        _print_table([_refused_at_a_glance(row) for row in counts[:KINDS_SHOWN]])
+        if more := sum(row["records"] for row in counts[KINDS_SHOWN:]):
+            console.print(
+                f"and {more:,} records of {len(counts) - KINDS_SHOWN:,} more kinds: narrow the list, or --json"
+            )
         for record in records:
-            console.print(f"\n{record['day']} {record['file']}:{record['line']}  [bold]{record['reason']}[/]", end="")
-            console.print(f": {escape(record['detail'])}\n  [dim]{escape(record['raw'])}[/]")
+            _print_refused(record)
     else:
         console.print("No such record is in quarantine.")
+
+
+@quarantine.command("replay")
+def replay_quarantine(
+    start: Day = None,
+    end: Day = None,
+    reason: OfReason = None,
+    table: Annotated[str, typer.Option(help="Only events can be: others are read again at their source.")] = "events",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be accepted; change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try refused log lines again, by mended contracts or a wider rule, and publish what is accepted now.
+
+    The DAG replay_quarantine, in this process. Without dates: every landed day.
+    """
+    from liftoff import replay
+
+    settings, began = load_settings(), now()
+    if table != "events":
+        raise WrongUsage(
+            f"{table.capitalize()} can be asked for again at their source: load their days once it is mended, with "
+            f"liftoff run. Which days: liftoff quarantine list --table {table}"
+        )
+    window = _window(settings, start, end)
+    if dry_run:
+        rows = replay.rehearse(window, reason)
+    else:
+        conf = {"start": window and str(window.start), "end": window and str(window.end), "reason": reason}
+        _run_dag("replay_quarantine", conf, settings)
+        rows = looks.replayed(settings, began)
+    if as_json:
+        _print_json(rows)
+        return
+    _print_replayed(rows, is_rehearsal=dry_run)
+    for sentence in replay.left_out(Lake(settings.lake_dir), window):
+        console.print(escape(sentence), soft_wrap=True)
+    if not dry_run:
+        console.print(looks.what_readers_see(settings))
 
 
 @app.command()
@@ -373,14 +434,25 @@ def run_window(settings: Settings, start: date | None, end: date | None, *, allo
     Raises:
         LiftoffError: what stopped it.
     """
-    from liftoff import headless
-
     if start and end:
         Window(start, end)  # refuses dates in the wrong order before Airflow has started
     conf = {"start": start and str(start), "end": end and str(end), "allow_gap": allow_gap}
+    return _run_dag("load_window", conf, settings)
+
+
+def _run_dag(dag_id: str, conf: Mapping[str, Any], settings: Settings) -> RunDisplay:
+    from liftoff import headless
+
     with RunDisplay(console, first_stage="start") as display:
-        headless.run_dag("load_window", conf, settings, on_record=display.on_record)
+        headless.run_dag(dag_id, conf, settings, on_record=display.on_record)
     return display
+
+
+def _window(settings: Settings, start: datetime | None, end: datetime | None) -> Window | None:
+    """The days asked for, None for any; one end alone goes to launch day or to yesterday."""
+    if start is None and end is None:
+        return None
+    return Window(start.date() if start else settings.launch_date, end.date() if end else yesterday())
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
@@ -425,6 +497,41 @@ def _at_a_glance(landed: dict[str, Any]) -> dict[str, Any]:
     """What of a table's landings fits 80 columns."""
     shown = ("days", "last_day", "accepted", "quarantined", "duplicates")
     return {"table": landed["source"].rpartition(".")[2]} | {name: landed[name] for name in shown}
+
+
+def _refused_at_a_glance(counted: dict[str, Any]) -> dict[str, Any]:
+    """What of a count of refused records fits 80 columns."""
+    event = " ".join(filter(None, (counted["event_name"], counted["schema_version"])))
+    shown = {"reason": counted["reason"], "table": counted["table"], "event": event}
+    return shown | {"app": counted["app_version"] or "", "days": counted["days"], "records": counted["records"]}
+
+
+def _print_refused(record: dict[str, Any]) -> None:
+    console.print(f"\n{record['day']} {record['file']}:{record['line']}  [bold]{record['reason']}[/]", end="")
+    console.print(f": {escape(record['detail'])}\n  [dim]{escape(record['raw'])}[/]")
+    if record["tried"] > 1:
+        reasons = ", ".join(dict.fromkeys(verdict["reason"] for verdict in record["tries"]))
+        console.print(f"  refused {record['tried']} times since {record['since']:%Y-%m-%d}: {reasons}")
+
+
+def _print_replayed(rows: Sequence[dict[str, Any]], *, is_rehearsal: bool) -> None:
+    if not rows:
+        console.print("Nothing to replay: no such log line is in quarantine.")
+        return
+    counted = {
+        reason: [row for row in rows if row["reason"] == reason] for reason in sorted({row["reason"] for row in rows})
+    }
+    _print_table(
+        [
+            {
+                "reason": reason,
+                "days": len({row["day"] for row in alike}),
+                "tried": sum(row["tried"] for row in alike),
+                "would be accepted" if is_rehearsal else "accepted": sum(row["accepted"] for row in alike),
+            }
+            for reason, alike in counted.items()
+        ]
+    )
 
 
 def _read(release: Release) -> dict[str, Any]:

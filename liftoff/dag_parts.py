@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from airflow.sdk import Asset, CronPartitionTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from ingestion.landing import Reason
 from liftoff import alerts, building
 from liftoff.flow import POOL
 from liftoff.plan import NothingLanded, NotLoadedYet, Window
@@ -63,6 +64,13 @@ def window_params(*, empty: str = "") -> dict[str, Param]:
     }
 
 
+def reason_param() -> dict[str, Param]:
+    """Which refused records, by the reason why they were."""
+    form = {"type": ["null", "string"], "enum": [None, *Reason]}
+    help_text = "Only records that were refused for this reason. Empty: all."
+    return {"reason": Param(None, title="Reason", description=help_text, **form)}
+
+
 def allow_gap_param() -> dict[str, Param]:
     """Whether a build may publish although a day in between is missing."""
     help_text = "Publish although a day is missing: its metrics are NULL, and the release says so."
@@ -80,10 +88,13 @@ def window_of(context: Mapping[str, Any]) -> Window:
 
 def window_or_everything(context: Mapping[str, Any]) -> Window:
     """The window of the form, or launch day to yesterday when the form is empty."""
+    return window_if_given(context) or Window(load_settings().launch_date, yesterday())
+
+
+def window_if_given(context: Mapping[str, Any]) -> Window | None:
+    """The window of the form, or None when the form is empty."""
     params = context["params"]
-    if not params.get("start") and not params.get("end"):
-        return Window(load_settings().launch_date, yesterday())
-    return window_of(context)
+    return window_of(context) if params.get("start") or params.get("end") else None
 
 
 def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

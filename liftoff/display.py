@@ -20,6 +20,8 @@ STAGES = {
     "audit extracts": "Auditing its changes and lists",
     "land market data": "Asking third-party services",
     "audit market data": "Auditing their answers",
+    "land replay": "Reading refused records again",
+    "audit replay": "Auditing the days that they join",
     "prepare": "Planning the build",
     "transform": "Building models and testing them",
     "audit marts": "Auditing the marts",

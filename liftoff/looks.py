@@ -8,10 +8,12 @@ from typing import Any
 
 import duckdb
 
+from ingestion.landing import TRIES
 from quality import page
 from storage import meta
 from storage.engine import connect
 from storage.errors import LiftoffError
+from storage.lake import Lake
 from storage.settings import Settings
 from storage.warehouse import NoRelease, Warehouse
 
@@ -65,14 +67,47 @@ LANDED = """
     group by all
     order by all
 """
-# Bytes that a terminal cannot show are shown as dots.
-REFUSED = """
+# What a record says of itself is shown where it is JSON. Bytes that a terminal cannot show are shown as dots.
+REFUSED = f"""
+    create temporary macro shown(value, length) as left(regexp_replace(value, '[^ -~]', '·', 'g'), length);
     create temporary table refused as
+    with kept as (
+        select null::{TRIES} as tries where false
+        union all by name
+        from read_parquet($files, hive_partitioning = true, union_by_name = true, filename = true)
+    ),
+    read as (
+        select
+            *,
+            parse_path(filename) as path,
+            coalesce(try(decode(raw)), raw::varchar) as said,
+            if(json_valid(said), said, '{{}}')::json as record
+        from kept
+    )
     select
-        dt as day, file, line, reason, detail,
-        left(regexp_replace(coalesce(try(decode(raw)), raw::varchar), '[^ -~]', '·', 'g'), 76) as raw
-    from read_parquet($files, hive_partitioning = true, union_by_name = true)
-    where $reason is null or reason = $reason
+        dt as day, path[-3] as "table", file, line, reason, detail,
+        shown(record ->> 'event_name', 30) as event_name,
+        shown(record ->> 'schema_version', 8) as schema_version,
+        shown(record ->> 'app_version', 12) as app_version,
+        coalesce(tries[1].tried_at, strptime(path[-1][:15], '%Y%m%dT%H%M%S')) as since,
+        coalesce(len(tries), 1) as tried,
+        tries,
+        shown(said, 76) as raw
+    from read
+"""
+REFUSED_COUNTS = """
+    select
+        reason, "table", event_name, schema_version, app_version,
+        count(distinct day) as days, count(*) as records
+    from refused
+    group by all
+    order by records desc, reason, "table", event_name, schema_version, app_version
+"""
+REPLAYED = """
+    select replay.* exclude (replay_id, started_at), coalesce(status, 'unchanged') as status
+    from meta.replay left join meta.ingest using (ingest_id)
+    where replay.started_at >= $since
+    order by replay.day, replay.reason
 """
 
 
@@ -88,18 +123,37 @@ def recent(settings: Settings) -> dict[str, Rows]:
         }
 
 
-def refused(settings: Settings, day: date | None, reason: str | None, limit: int) -> tuple[Rows, Rows]:
-    """Records in quarantine: counts by reason, and at most `limit` of the records, the raw line shortened to 76."""
-    folders = (settings.lake_dir / "quarantine").glob(f"*/*/dt={day or '*'}")
-    files = [str(max(kept)) for folder in folders if (kept := list(folder.glob("*.parquet")))]  # by the latest attempt
+def refused(settings: Settings, *, limit: int, day: date | None = None, **wanted: str | None) -> tuple[Rows, Rows]:
+    """Records in quarantine, by the latest attempt at each day.
+
+    Args:
+        settings: where they are.
+        limit: how many records, at most.
+        day: only this landing day.
+        wanted: only records with these values, by column of the records; None for any.
+
+    Returns:
+        Counts by reason, table, event, its version, and app version; and some records, their raw line shortened to 76.
+    """
+    files = [str(path) for path in Lake(settings.lake_dir).quarantines(day=day)]
     if not files:
         return [], []
+    values = {name: value for name, value in wanted.items() if value is not None}
     with connect(settings) as connection:
-        connection.execute(REFUSED, {"files": files, "reason": reason})
+        connection.execute(REFUSED, {"files": files})
+        for name, value in values.items():
+            connection.execute(f'delete from refused where "{name}" is distinct from $value', {"value": value})
         return (
-            ask(connection, "select reason, count(*) as records from refused group by all order by 2 desc, 1"),
+            ask(connection, REFUSED_COUNTS),
             ask(connection, "from refused order by day, file, line limit $limit", {"limit": limit}),
         )
+
+
+def replayed(settings: Settings, since: datetime) -> Rows:
+    """What replays that began since then tried again, by day and reason, and what became of the day's landing."""
+    with connect(settings) as connection:
+        meta.load(connection, settings.lake_dir)
+        return ask(connection, REPLAYED, {"since": since})
 
 
 def ask(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None) -> Rows:

@@ -2,8 +2,9 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from liftoff import __version__
 from liftoff.plan import BuildPlan
@@ -24,6 +25,11 @@ CODE = ("contracts", "dbt_project", "ingestion", "liftoff", "quality", "storage"
 def keep_landings(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     """Keep how each day of a window ended."""
     meta.record(settings.lake_dir, "ingest", sorted(outcomes, key=lambda outcome: outcome.day))
+
+
+def keep_replay(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep which refused records were tried again."""
+    meta.record(settings.lake_dir, "replay", rows)
 
 
 def keep_audit(settings: Settings, report: Report) -> str:

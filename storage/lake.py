@@ -12,7 +12,8 @@ meta/<table>/<id>.json                             one immutable file an attempt
 
 import dataclasses
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -53,6 +54,8 @@ class Outcome:
     """The settings that decided which records land, in words."""
     gate_id: str = ""
     """The audit that judged it: `meta.check_result` has what it found."""
+    replay_of: str = ""
+    """The landing that it adds refused records to, if it was not read from the source."""
 
 
 _OUTCOME = TypeAdapter(Outcome)  # takes as long to make as the file to read
@@ -92,29 +95,62 @@ class Lake:
         """Make a staged landing that passed its audit the one that builds read, replacing the day's previous one.
 
         Quarantine comes first and the outcome last: whatever is interrupted between them is known to be, and redone.
-        Of two attempts at one day the one that began to read later wins, whichever is accepted last.
+        Of two attempts at one day the one that began to read later wins, whichever is accepted last. A replay adds to
+        the landing that it began with, and to no other.
         """
         pending, landing = self.pending(outcome), self.landing_dir(outcome.source, outcome.table, outcome.day)
         with self.locked():
             landed = _read_outcome(landing / "outcome.json")
-            if landed and landed.ingest_id > outcome.ingest_id:
+            landed_id = landed.ingest_id if landed else ""
+            if landed_id > outcome.ingest_id or outcome.replay_of not in {"", landed_id}:
                 shutil.rmtree(pending)
-                reason = f"a later read of that day landed first: {landed.ingest_id}"
+                reason = f"another read of that day landed first: {landed_id}"
                 return dataclasses.replace(outcome, status="superseded", reason=reason)
             accepted = dataclasses.replace(outcome, status="accepted")
-            self._keep_quarantine(outcome)
+            self._keep_quarantine(pending, outcome)
             replace(pending / "data.parquet", landing / "data.parquet")
-            write_json(landing / "outcome.json", accepted)
-            for earlier in self.quarantine_dir(outcome).glob("*.parquet"):
-                if earlier.stem < outcome.ingest_id:
-                    earlier.unlink()
+            self._complete(accepted)
         shutil.rmtree(pending)
         return accepted
+
+    def hold(self, landed: Outcome, pending: Path) -> Outcome:
+        """Link the day's accepted landing into a folder as `landed.parquet`, and what it refused as `refused.parquet`,
+        if there is any: what lands later replaces the names, not these files. Returns its outcome, `landed` or later.
+
+        Raises:
+            LandingInterrupted: as `partitions`.
+        """
+        data = self.landing_dir(landed.source, landed.table, landed.day) / "data.parquet"
+        with self.locked():
+            current = _read_outcome(data.with_name("outcome.json"))
+            if current is None or _ingest_id_of(data) != current.ingest_id:
+                raise _interrupted(landed.table, [str(landed.day)])
+            (pending / "landed.parquet").hardlink_to(data)
+            refused = self.quarantine_of(current)
+            if refused.exists():
+                (pending / "refused.parquet").hardlink_to(refused)
+        return current
+
+    def amend(self, landed: Outcome, pending: Path) -> bool:
+        """Change what is said about an accepted landing whose records stay: its outcome and, if a quarantine lies in
+        `pending`, its quarantine. False if another landing took its place.
+        """
+        path = self.landing_dir(landed.source, landed.table, landed.day) / "outcome.json"
+        with self.locked():
+            current = _read_outcome(path)
+            if current is None or current.ingest_id != landed.ingest_id:
+                return False
+            self._keep_quarantine(pending, landed)
+            if current != landed:
+                write_json(path, landed)
+        return True
 
     def reject(self, outcome: Outcome, reason: str, report: Any) -> Outcome:
         """Keep a landing that failed its audit where no build reads it, with the report that says why."""
         rejected = dataclasses.replace(outcome, status="rejected", reason=reason)
-        self._keep_quarantine(outcome)
+        if outcome.replay_of:
+            (self.pending(outcome) / "quarantine.parquet").unlink(missing_ok=True)  # the landing keeps them all
+        self._keep_quarantine(self.pending(outcome), outcome)
         write_json(self.pending(outcome) / "outcome.json", rejected)
         write_json(self.pending(outcome) / "gate_report.json", report)
         replace(self.pending(outcome), self.root / "rejected" / outcome.ingest_id)
@@ -140,10 +176,7 @@ class Lake:
             if _ingest_id_of(folder / "data.parquet") != (outcome.ingest_id if outcome else None)
         ]
         if interrupted:
-            raise LandingInterrupted(
-                f"A run was stopped while it landed {table} of {', '.join(interrupted)}. Nothing is lost: load "
-                "these days again."
-            )
+            raise _interrupted(table, interrupted)
         return [
             Partition(
                 source=source,
@@ -170,6 +203,7 @@ class Lake:
 
         A pending folder is given up after a day: no attempt takes that long, and one that does fails loudly.
         """
+        self._complete_replays()
         remove_older_than(self.root / "pending", days=1)
         for name in ("rejected", "reports"):
             remove_older_than(self.root / name, days=rejected_days)
@@ -189,14 +223,49 @@ class Lake:
         return self.root / "raw" / source / table / f"dt={day}"
 
     def quarantine_dir(self, outcome: Outcome) -> Path:
-        """Where the records that this landing refused are kept."""
+        """Where the records that attempts at this landing's day refused are kept."""
         return self.root / "quarantine" / outcome.source / outcome.table / f"dt={outcome.day}"
 
-    def _keep_quarantine(self, outcome: Outcome) -> None:
-        quarantined = self.pending(outcome) / "quarantine.parquet"
+    def quarantine_of(self, outcome: Outcome) -> Path:
+        """The file of the records that this landing refused; not there if it refused none, or they were purged."""
+        return self.quarantine_dir(outcome) / f"{outcome.ingest_id}.parquet"
+
+    def quarantines(self, source: str = "*", table: str = "*", day: date | None = None) -> list[Path]:
+        """The quarantine of each table and day, of the latest attempt that refused anything."""
+        folders = sorted((self.root / "quarantine").glob(f"{source}/{table}/dt={day or '*'}"))
+        return [max(kept) for folder in folders if (kept := list(folder.glob("*.parquet")))]
+
+    def _keep_quarantine(self, pending: Path, outcome: Outcome) -> None:
+        quarantined = pending / "quarantine.parquet"
         if quarantined.exists():
             quarantined.chmod(0o600)  # raw records may hold personal data
-            replace(quarantined, self.quarantine_dir(outcome) / f"{outcome.ingest_id}.parquet")
+            replace(quarantined, self.quarantine_of(outcome))
+
+    def _complete(self, accepted: Outcome) -> None:
+        """The last steps of accepting, when its data are in place."""
+        write_json(self.landing_dir(accepted.source, accepted.table, accepted.day) / "outcome.json", accepted)
+        for earlier in self.quarantine_dir(accepted).glob("*.parquet"):
+            if earlier.stem < accepted.ingest_id:
+                earlier.unlink()
+
+    def _complete_replays(self) -> None:
+        """Where a replay was killed between its data and its outcome, the day cannot be read again: its source may be
+        gone. Its outcome lies in its pending folder.
+        """
+        for path in (self.root / "pending").glob("*/outcome.json"):
+            with self.locked(), suppress(FileNotFoundError):  # whoever accepts it removes it
+                replayed = _OUTCOME.validate_json(path.read_bytes())
+                landing = self.landing_dir(replayed.source, replayed.table, replayed.day)
+                landed = _read_outcome(landing / "outcome.json")
+                is_complete = landed is not None and landed.ingest_id == replayed.ingest_id
+                if not is_complete and _ingest_id_of(landing / "data.parquet") == replayed.ingest_id:
+                    self._complete(dataclasses.replace(replayed, status="accepted"))
+
+
+def _interrupted(table: str, days: Sequence[str]) -> LandingInterrupted:
+    return LandingInterrupted(
+        f"A run was stopped while it landed {table} of {', '.join(days)}. Nothing is lost: load these days again."
+    )
 
 
 def _read_outcome(path: Path) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""What happened, as data: one row per attempt to land, per check and per build.
+"""What happened, as data: one row per attempt to land, per replay, per check and per build.
 
 Each attempt writes one new file under `lake/meta/<table>/`; nothing there is ever changed. A build loads them into
 the schema `meta` of its release, so that "what did we report that day, and why did we trust it?" is a query.
@@ -35,6 +35,22 @@ TABLES: dict[str, dict[str, str]] = {
         "warnings": "VARCHAR[]",
         "rules": "VARCHAR",
         "gate_id": "VARCHAR",
+        "replay_of": "VARCHAR",
+    },
+    # Refused records that were tried again: a row a replay, day and reason why they had been refused. `accepted` are
+    # not refused any more, repeats included; `ingest_id` is the landing that they are in, if any is.
+    "replay": {
+        "replay_id": "VARCHAR",
+        "started_at": "TIMESTAMP",
+        "source": "VARCHAR",
+        "table": "VARCHAR",
+        "day": "DATE",
+        "reason": "VARCHAR",
+        "tried": "BIGINT",
+        "accepted": "BIGINT",
+        "ingest_id": "VARCHAR",
+        "contract_digest": "VARCHAR",
+        "rules": "VARCHAR",
     },
     "check_result": {
         "gate_id": "VARCHAR",

@@ -11,7 +11,7 @@ from storage.settings import PROJECT_DIR
 
 DAG_FILES = sorted((PROJECT_DIR / "dags").rglob("*.py"))
 INGEST = {"ingest_events": "raw_events", "ingest_warehouse": "raw_extracts", "ingest_market_data": "raw_market_data"}
-DAG_IDS = {"build_marts", "load_window", *INGEST}
+DAG_IDS = {"build_marts", "load_window", "replay_quarantine", *INGEST}
 
 
 def test_every_dag_is_loaded(dag_bag: Any) -> None:
@@ -91,7 +91,7 @@ def test_every_param_has_a_title_and_help_for_the_form(dag_bag: Any) -> None:
 
 
 def test_the_dates_of_a_window_are_optional_and_empty(dag_bag: Any) -> None:
-    for dag_id in (*INGEST, "load_window"):
+    for dag_id in (*INGEST, "load_window", "replay_quarantine"):
         for name in ("start", "end"):
             param = dag_bag.dags[dag_id].params.get_param(name)
             assert param.value is None
@@ -126,7 +126,7 @@ def test_marts_are_published_by_builds_alone(dag_bag: Any) -> None:
         for asset in task.outlets
         if asset.name == "marts"
     }
-    assert publishing == {("build_marts", "publish"), ("load_window", "publish")}
+    assert publishing == {(dag_id, "publish") for dag_id in ("build_marts", "load_window", "replay_quarantine")}
 
 
 def test_a_build_is_four_visible_steps(dag_bag: Any) -> None:
@@ -139,6 +139,8 @@ def test_a_build_is_four_visible_steps(dag_bag: Any) -> None:
     window = dag_bag.dags["load_window"]
     assert {task.task_id for task in window.roots} == {"land_events", "land_extracts", "land_market_data"}
     assert window.get_task("prepare").upstream_task_ids == {task.task_id for task in window.roots}
+    replay = dag_bag.dags["replay_quarantine"]
+    assert [task.task_id for task in replay.topological_sort()][:2] == ["replay_events", "prepare"]
 
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
@@ -188,6 +190,23 @@ def test_an_empty_form_means_launch_day_to_yesterday() -> None:
 
     found = window_or_everything(context())
     assert (found.start, found.end) == (date(2026, 1, 5), now().date() - timedelta(days=1))
+
+
+def test_an_empty_form_of_a_replay_means_every_landed_day() -> None:
+    from liftoff.dag_parts import window_if_given
+
+    assert window_if_given(context()) is None
+    found = window_if_given(context(end="2026-01-09"))
+    assert found
+    assert (found.start, found.end) == (date(2026, 1, 5), date(2026, 1, 9))
+
+
+def test_a_replay_can_be_narrowed_to_any_reason(dag_bag: Any) -> None:
+    from ingestion.landing import Reason
+
+    param = dag_bag.dags["replay_quarantine"].params.get_param("reason")
+    assert param.value is None
+    assert param.schema["enum"] == [None, *map(str, Reason)]
 
 
 def test_what_a_retry_cannot_mend_is_not_retried() -> None:

@@ -85,10 +85,10 @@ def test_what_happened_differs_by_what_was_lost(
 
     monkeypatch.setenv("LIFTOFF_DATA_DIR", str(loaded((0, LAST))))
     delivery = knowable(source.product, day(LAST))["delivery_daily"]
-    counts, _ = looks.refused(load_settings(), None, None, 1)
-    found = {row["reason"]: row["records"] for row in counts}
+    counts, _ = looks.refused(load_settings(), limit=1, reason="too_late")
+    found = sum(row["records"] for row in counts)
     assert delivery["too_late_count"].sum() > 0
-    assert found["too_late"] >= delivery["too_late_count"].sum(), "copies of one late event are lines of their own"
+    assert found >= delivery["too_late_count"].sum(), "copies of one late event are lines of their own"
 
 
 @pytest.mark.parametrize(
