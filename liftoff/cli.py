@@ -48,7 +48,7 @@ console = Console(highlight=False)
 problems = Console(stderr=True, highlight=False)
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")]
-OfReason = Annotated[Reason | None, typer.Option(help="Only records that were refused for this.")]
+OfReason = Annotated[Reason | None, typer.Option(metavar="REASON", help="Only this reason, for example too_late.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -340,6 +340,7 @@ def replay_quarantine(
     from liftoff import replay
 
     settings, began = load_settings(), now()
+    before = _current(settings)
     if table != "events":
         raise WrongUsage(
             f"{table.capitalize()} can be asked for again at their source: load their days once it is mended, with "
@@ -350,7 +351,7 @@ def replay_quarantine(
         rows = replay.rehearse(window, reason)
     else:
         conf = {"start": window and str(window.start), "end": window and str(window.end), "reason": reason}
-        _run_dag("replay_quarantine", conf, settings)
+        _run_dag("replay_quarantine", conf, settings, display_on=problems if as_json else console)
         rows = looks.replayed(settings, began)
     if as_json:
         _print_json(rows)
@@ -358,8 +359,11 @@ def replay_quarantine(
     _print_replayed(rows, is_rehearsal=dry_run)
     for sentence in replay.left_out(Lake(settings.lake_dir), window):
         console.print(escape(sentence), soft_wrap=True)
-    if not dry_run:
-        console.print(looks.what_readers_see(settings))
+    after = _current(settings)
+    if after and after != before:
+        console.print(f"Readers see release [bold]{after.id}[/], which ends on {after.manifest.last_date}.")
+    elif not dry_run:
+        console.print(f"Nothing new is accepted. {looks.what_readers_see(settings)}", soft_wrap=True)
 
 
 @app.command()
@@ -440,10 +444,10 @@ def run_window(settings: Settings, start: date | None, end: date | None, *, allo
     return _run_dag("load_window", conf, settings)
 
 
-def _run_dag(dag_id: str, conf: Mapping[str, Any], settings: Settings) -> RunDisplay:
+def _run_dag(dag_id: str, conf: Mapping[str, Any], settings: Settings, *, display_on: Console = console) -> RunDisplay:
     from liftoff import headless
 
-    with RunDisplay(console, first_stage="start") as display:
+    with RunDisplay(display_on, first_stage="start") as display:
         headless.run_dag(dag_id, conf, settings, on_record=display.on_record)
     return display
 

@@ -139,6 +139,12 @@ def test_a_missing_day_ends_with_3_and_can_be_allowed(installed: Platform) -> No
         (("query", "--landed", "from events.nothing"), "What landed cannot answer that"),
         (("metrics", "query", "--metrics", "actve_users"), "did you mean active_users"),
         (("no-such-command",), "No such command"),
+        (("quarantine", "replay", "--table", "payments"), "liftoff quarantine list --table payments"),
+        (("quarantine", "replay", "--reason", "bad_luck"), "not one of"),
+        (
+            ("quarantine", "replay", "--start", "2026-01-09", "--end", "2026-01-05"),
+            "ends (2026-01-05) before it starts",
+        ),
         (("simulate", "--story", "tragedy"), "There is no story"),
         (("simulate", "--start", "2025-12-31", "--end", "2025-12-31"), "launch"),
     ],
@@ -252,6 +258,27 @@ def test_quarantine_lists_reasons_and_lines(installed: Platform) -> None:
     only = answer("quarantine", "list", "--reason", "not_json", "--day", str(day(1)))
     assert {(row["reason"], row["day"]) for row in only["records"]} == {("not_json", str(day(1)))}
     assert "not_json" in liftoff("quarantine", "list").stdout
+    narrowed = answer("quarantine", "list", "--table", "events", "--event", "playback_heartbeat", "--version", "1")
+    named = {(row["event_name"], row["schema_version"]) for row in [*narrowed["counts"], *narrowed["records"]]}
+    assert named == {("playback_heartbeat", "1")}
+    wide = [line for line in liftoff("quarantine", "list", COLUMNS="80").stdout.splitlines() if "  events  " in line]
+    assert len(wide) > 5, "a table, and not a value a line"
+
+
+def test_a_replay_of_what_is_still_refused_builds_nothing_and_says_so(installed: Platform) -> None:
+    before = installed.current()
+    rows = answer("quarantine", "replay", "--dry-run")
+    assert {"wrong_type", "not_json"} <= {row["reason"] for row in rows}
+    assert not sum(row["accepted"] for row in rows)
+    narrowed = answer("quarantine", "replay", "--reason", "not_json", "--end", str(day(1)))
+    assert {row["reason"] for row in narrowed} == {"not_json"}
+    assert {row["day"] for row in narrowed} <= {str(day(0)), str(day(1))}
+    done = liftoff("quarantine", "replay")
+    assert done.returncode == 0, done.stderr
+    assert "Nothing new is accepted" in done.stdout
+    assert before.id in done.stdout
+    assert installed.current() == before
+    assert "Nothing to replay" in liftoff("quarantine", "replay", "--dry-run", "--start", str(day(9))).stdout
 
 
 def test_doctor_finds_nothing_wrong_with_a_good_installation(installed: Platform) -> None:

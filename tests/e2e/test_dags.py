@@ -1,7 +1,9 @@
 """The DAGs, run for real in one process: a day's ingest of each source, the build that follows, and a whole window."""
 
+import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from contracts import CONTRACTS_DIR, load_event_contracts
+from liftoff import looks
 from simulator.logs import write_day
 from simulator.source import missing_days, open_product
 from storage.days import DAY, yesterday
+from storage.settings import load_settings
 from tests.e2e.conftest import Platform, Source, assert_same, day
 from tests.receiver import SECRET, receiving
 
@@ -140,3 +145,74 @@ def test_days_that_are_ingested_and_built_one_by_one_give_what_a_window_gives(
     monkeypatch.setenv("LIFTOFF_DATA_DIR", str(tmp_path / "window"))
     assert run_dags(f"load_window:{day(0)}:{day(2)}") == ["load_window done"]
     assert_same(Platform(tmp_path / "window").tables(), one_by_one)
+
+
+def send_app_ready_2(source: Path, target: Path, numbers: range) -> None:
+    """Logs as a client writes them that sends a version of app_ready before its contract is known: every fourth, and
+    of those every tenth over a network that the contract does not know either.
+    """
+    count = 0
+    for number in numbers:
+        (target / str(day(number))).mkdir(parents=True)
+        for path in sorted((source / str(day(number))).iterdir()):
+            lines = gzip.decompress(path.read_bytes()).split(b"\n")
+            for index, line in enumerate(lines):
+                if b'"event_name":"app_ready","schema_version":1,' not in line or not line.endswith(
+                    b'"properties":{}}'
+                ):
+                    continue
+                count += 1
+                if count % 4 == 0:
+                    network = b"pigeon" if count % 40 == 0 else b"wifi"
+                    sent = line.replace(b'"schema_version":1,', b'"schema_version":2,')
+                    lines[index] = sent.removesuffix(b"{}}") + b'{"network_type":"%b"}}' % network
+            (target / path.relative_to(source)).write_bytes(gzip.compress(b"\n".join(lines), 1))
+    assert count > 400
+
+
+def test_what_was_refused_is_accepted_once_its_contract_is_known_and_its_rule_is_wider(
+    platform: Platform, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_dags: RunDags
+) -> None:
+    send_app_ready_2(source.events_dir, tmp_path / "events", range(6))
+    monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(tmp_path / "events"))
+    shutil.copytree(CONTRACTS_DIR, tmp_path / "contracts")
+    (tmp_path / "contracts" / "events" / "app_ready.v2.yml").unlink()
+    with monkeypatch.context() as patch:
+        for module in ("ingestion.events._contracts", "quality.event_window.load_event_contracts"):
+            patch.setattr(module, lambda: load_event_contracts(tmp_path / "contracts"))
+        platform.load(0, 5)
+    before = platform.tables()["mart_active_users_daily"]
+    assert {"unknown_version", "too_late"} <= {row["reason"] for row in looks.refused(load_settings(), limit=1)[0]}
+
+    monkeypatch.setenv("LIFTOFF_LATE_ARRIVAL_DAYS", "5")
+    (tmp_path / "events").rename(tmp_path / "moved")  # the collector keeps its logs for a few days
+    narrowed = run_dags(
+        f"replay_quarantine:{day(0)}:{day(1)}", "replay_quarantine:reason=unknown_version", "build_marts"
+    )
+    assert [said.split()[1] for said in narrowed] == ["WrongUsage", "WrongUsage", "OtherRules"]
+    assert run_dags("replay_quarantine") == ["replay_quarantine done"]
+    release, replayed = platform.current(), platform.tables()
+    assert replayed["mart_active_users_daily"] != before
+    assert run_dags("replay_quarantine") == ["replay_quarantine done"]
+    assert platform.current() == release, "what was accepted once is not accepted again"
+
+    remaining = {row["reason"] for row in looks.refused(load_settings(), limit=1)[0]}
+    assert not remaining & {"unknown_version", "too_late"}
+    counts, records = looks.refused(load_settings(), limit=1, event_name="app_ready", schema_version="2")
+    assert {row["reason"] for row in counts} == {"not_in_enum"}
+    assert [verdict["reason"] for verdict in records[0]["tries"]] == ["unknown_version", "not_in_enum"]
+
+    (tmp_path / "moved").rename(tmp_path / "events")
+    monkeypatch.setenv("LIFTOFF_DATA_DIR", str(tmp_path / "from the start"))
+    from_the_start = Platform(tmp_path / "from the start")
+    from_the_start.load(0, 5)
+    assert_same(replayed, from_the_start.tables())
+    inputs = [
+        {
+            (one.table, one.day): (one.rows, one.content_hash)
+            for one in release.manifest.inputs
+            if one.source == "events"
+        }
+        for release in (release, from_the_start.current())
+    ]
+    assert inputs[0] == inputs[1]
