@@ -40,12 +40,13 @@ class Tried:
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of reading a landing's refused records again; its files lie in `pending`."""
+    """What came of reading refused records again."""
 
     outcome: Outcome
     """`staged`: the landing with the records that are accepted now. `accepted`: the landing as it was, because none is,
     under the rules by which they were tried now."""
     pending: Path
+    """Where its files lie: those of a landing, or a quarantine with new verdicts, or none."""
     by_reason: Mapping[str, Tried]
     """By the reason why they had been refused."""
     contract_digest: str
@@ -105,6 +106,7 @@ class _Again:
         self._pending, self._scratch, self._at = pending, pending / "scratch", at
         self._landed_data = text(self._scratch / "landed.parquet")
         self._accepted_now = text(self._scratch / "data.parquet")
+        self._execute("set preserve_insertion_order = false")
 
     def read(self, reason: str | None) -> tuple[str, dict[str, Any]]:
         """Read the lines and write what changes.
@@ -118,10 +120,10 @@ class _Again:
         read = read_events(self._settings, [lines], self._scratch)
         digest = read["contract_digest"]
         self._judge(digest)
-        is_needed = read["accepted"] + read["duplicates"] > 0
-        if is_needed or self._execute("select coalesce(bool_or(is_new), false) from remaining")[0][0]:
+        joins = read["accepted"] + read["duplicates"] > 0
+        if joins or self._execute("select coalesce(bool_or(is_new), false) from remaining")[0][0]:
             self._write_quarantine()
-        if not is_needed:
+        if not joins:
             return digest, {}
         return digest, {
             "ingest_id": self._pending.name,

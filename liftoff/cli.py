@@ -339,14 +339,14 @@ def replay_quarantine(
     """
     from liftoff import replay
 
-    settings, began = load_settings(), now()
-    before = _current(settings)
+    settings = load_settings()
     if table != "events":
         raise WrongUsage(
             f"{table.capitalize()} can be asked for again at their source: load their days once it is mended, with "
             f"liftoff run. Which days: liftoff quarantine list --table {table}"
         )
     window = _window(settings, start, end)
+    before, began = _current(settings), now()
     if dry_run:
         rows = replay.rehearse(window, reason)
     else:
@@ -359,10 +359,12 @@ def replay_quarantine(
     _print_replayed(rows, is_rehearsal=dry_run)
     for sentence in replay.left_out(Lake(settings.lake_dir), window):
         console.print(escape(sentence), soft_wrap=True)
+    if dry_run:
+        return
     after = _current(settings)
     if after and after != before:
         console.print(f"Readers see release [bold]{after.id}[/], which ends on {after.manifest.last_date}.")
-    elif not dry_run:
+    else:
         console.print(f"Nothing new is accepted. {looks.what_readers_see(settings)}", soft_wrap=True)
 
 

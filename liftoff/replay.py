@@ -53,8 +53,9 @@ def replay_events(window: Window | None = None, reason: str | None = None) -> No
             return _keep(lake, landings[day], replay)
 
         outcomes = read_days("land replay", list(landings), try_again)
-        attempt = {"replay_id": new_id(), "started_at": started_at}
-        records.keep_replay(settings, [attempt | row for row in rows])
+        if rows:
+            attempt = {"replay_id": new_id(), "started_at": started_at}
+            records.keep_replay(settings, [attempt | row for row in rows])
         log.info("%s", _summary(rows))
         for sentence in left_out(lake, window):
             log.info("%s", sentence)
@@ -87,7 +88,7 @@ def left_out(lake: Lake, window: Window | None) -> Iterator[str]:
         yield f"What {describe_days(purged)} refused was purged: load these days again, if their logs are still there."
     kept = {date.fromisoformat(path.parent.name.removeprefix("dt=")) for path in lake.quarantines(EVENTS, EVENTS)}
     if blocked := [day for day in kept - landed.keys() if _is_within(window, day)]:
-        yield f"{describe_days(blocked)} was refused as a whole by the gate: load it again, with all its records."
+        yield f"The gate refused {describe_days(blocked)} as a whole: load these days again, with all their records."
     for table in landed_tables():
         days = [one.day for one in _read_by_builds(table, lake) if one.quarantined and _is_within(window, one.day)]
         if days and table.source != EVENTS:

@@ -245,6 +245,14 @@ def test_a_replay_gives_what_a_load_under_the_mended_contract_gives(
     assert refused == what_was_refused()
 
 
+def test_what_only_the_first_line_of_a_file_may_begin_with_stays_refused(mend: Mend) -> None:
+    before = land(line(), b"\xef\xbb\xbf" + app_ready_3(), app_ready_3())
+    mend(app_ready_v3=APP_READY_3)
+    replay_day(before)
+    assert [record["reason"] for record in quarantined()] == ["not_json"]
+    assert_as_if_read_anew(before)
+
+
 def test_a_second_replay_changes_no_file(mend: Mend) -> None:
     before = land(line(), app_ready_3(), b"no JSON")
     mend(app_ready_v3=APP_READY_3)
@@ -414,13 +422,13 @@ def test_a_replay_leaves_a_row_for_each_day_and_reason_and_one_for_each_landing(
 
 def test_a_replay_that_the_gate_refuses_leaves_the_landing_and_all_that_it_refused(mend: Mend) -> None:
     elsewhere = f"{NEXT_DAY}T10:00:02Z"
-    before = audited(app_ready_3(received_at=elsewhere, sent_at=elsewhere, occurred_at=elsewhere))
+    before = audited(app_ready_3(received_at=elsewhere, sent_at=elsewhere, occurred_at=elsewhere), b"no JSON")
     mend(app_ready_v3=APP_READY_3)
     with pytest.raises(Blocked, match="received_on_its_day"):
         replay.replay_events()
     assert landed() == before
-    assert [record["reason"] for record in quarantined()] == ["unknown_version"]
-    assert len(list(lake().quarantine_dir(before).iterdir())) == 1
+    assert [record["reason"] for record in quarantined()] == ["unknown_version", "not_json"]
+    assert [path.stem for path in lake().quarantine_dir(before).iterdir()] == [before.ingest_id]
     assert not list((lake().root / "rejected").rglob("quarantine.parquet"))
     assert [row["status"] for row in recorded("ingest")] == ["accepted", "rejected"]
 
@@ -494,7 +502,7 @@ def test_what_cannot_be_replayed_is_named_with_the_remedy() -> None:
     with pytest.raises(Blocked, match="quarantined_share"):
         intake.land_events(Window(DAY, DAY))
     blocked, asked_again = replay.left_out(lake(), None)
-    assert blocked.startswith(f"{DAY} was refused as a whole by the gate: load it again")
+    assert blocked.startswith(f"The gate refused {DAY} as a whole: load these days again")
     assert f"warehouse.plans has refused records of {DAY}" in asked_again
     assert f"liftoff run --start {DAY} --end {DAY}" in asked_again
     assert not list(replay.left_out(lake(), Window(NEXT_DAY, NEXT_DAY)))
