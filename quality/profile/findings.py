@@ -1,0 +1,270 @@
+"""What a profile holds. All of it is kept as JSON, so nothing here may identify a person."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal
+
+from storage.lake import Outcome
+
+# Amounts of different currencies, or figures of different units, in one column: the demo's rates span four powers of
+# ten, a subscription's price in any one currency not even one.
+MANY_UNITS = 10_000
+WEIGHTS = ("wrong", "odd", "note")
+Weight = Literal["wrong", "odd", "note"]
+"""`wrong` breaks a promise or cannot be true, `odd` deserves a look, a `note` is good to know."""
+
+
+@dataclass(frozen=True)
+class DeclaredColumn:
+    """What someone promised of a column."""
+
+    type: str
+    meaning: str = ""
+    required: bool = False
+    is_personal: bool = False
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What someone promised of a landed table, and how it is to be read."""
+
+    source: str
+    table: str
+    key: tuple[str, ...]
+    columns: Mapping[str, DeclaredColumn]
+    is_daily: bool
+    """Each landing holds its own day. Else it holds everything, and the last one is what is profiled."""
+    description: str = ""
+    event_time: str = ""
+    """The column that says when a row happened."""
+    received_time: str = ""
+    sent_time: str = ""
+    """When it was received, by our clock; and sent, by the sender's."""
+    kind: str = ""
+    """The column that says which of several records with columns of their own a row is."""
+    split_by: tuple[str, ...] = ()
+    """Columns by whose values the volume of each day is shown."""
+
+    @property
+    def name(self) -> str:
+        """`events`, or `source.table` where they differ."""
+        return self.table if self.table == self.source else f"{self.source}.{self.table}"
+
+
+@dataclass(frozen=True)
+class Landing:
+    """One accepted landing of the window: how it ended, its data, and what it refused (None when nothing)."""
+
+    outcome: Outcome
+    data: Path
+    quarantine: Path | None
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a column that has few."""
+
+    text: str
+    rows: int
+    first_day: date | None
+    last_day: date | None
+    """The first and last landing day that it is found on."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the numbers of a column are spread; of many rows the quantiles are approximate."""
+
+    quantiles: tuple[float, ...]
+    """At 1, 5, 25, 50, 75, 95 and 99%."""
+    least: float | None
+    most: float | None
+    """None where they would show a person's."""
+    outlier_limit: float = 0
+    outliers: int = 0
+    """How far from the median a value is an outlier, and in how many rows it is."""
+    unit: str = ""
+    """The column that tells which unit a value is of; empty when it may be one."""
+
+    @property
+    def median(self) -> float:
+        """Half of the values are below."""
+        return self.quantiles[len(self.quantiles) // 2]
+
+    @property
+    def spans_many_powers(self) -> bool:
+        """Whether all but 2% of the values lie further apart than those of one unit mostly do."""
+        low, high = self.quantiles[0], self.quantiles[-1]
+        return low > 0 and high / low >= MANY_UNITS
+
+
+@dataclass(frozen=True)
+class Column:
+    """What was measured of one column. Counts are rows."""
+
+    name: str
+    type: str
+    filled: int
+    distinct: int
+    is_exact: bool
+    """Whether `distinct` was counted, or estimated within a few percent."""
+    expected: int
+    """Rows of those kinds that ever fill it; of a table without kinds, all."""
+    declared: DeclaredColumn | None = None
+    is_personal: bool = True
+    """Its values may identify a person, a device or a visit: they are counted, and never shown."""
+    first: str = ""
+    last: str = ""
+    """The least and the most value as text; empty where they would show a person's."""
+    shortest: int = 0
+    longest: int = 0
+    """Characters."""
+    blank: int = 0
+    untrimmed: int = 0
+    """Texts without a character, and texts with spaces around them."""
+    variants: int = 0
+    """Values that differ from another one by case or spaces alone."""
+    looks_like: str = ""
+    """`numbers` or `dates`, of text that is nothing else."""
+    future: int = 0
+    """Moments after the day that follows their landing day."""
+    spread: Spread | None = None
+    values: tuple[Value, ...] = ()
+    """All of them, the most frequent first, where there are few."""
+
+    @property
+    def null_share(self) -> float:
+        """Of the rows that could be filled."""
+        return 1 - self.filled / self.expected if self.expected else 1.0
+
+
+@dataclass(frozen=True)
+class Grain:
+    """What tells rows apart."""
+
+    keys: tuple[tuple[str, ...], ...]
+    """The smallest sets of columns that do, verified on all rows; at most three, the declared one first."""
+    repeats: int
+    """Rows whose declared key an earlier row has; over all landings of the window."""
+    repeats_within: int
+    """The same within one landing."""
+
+
+@dataclass(frozen=True)
+class RowsPer:
+    """How many rows a value of an id has."""
+
+    column: str
+    values: int
+    median: float
+    p95: float
+    most: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """One landing."""
+
+    day: date
+    rows: int
+    quarantined: int
+    duplicates: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """How long after the event its row was received. Pairs: of what, and how many rows."""
+
+    within: tuple[tuple[int | None, int], ...]
+    """By seconds, each bound the upper end of its bin; the last bin has none."""
+    days: tuple[tuple[int, int], ...]
+    """By whole days between the two dates, of what was accepted."""
+    refused_days: tuple[tuple[int, int], ...]
+    """The same of what was quarantined as too late."""
+    skewed: int
+    skew_ahead: int
+    """Rows whose sender's clock is off by more than 5 minutes, and those of them where it is ahead."""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Something odd, in words."""
+
+    weight: Weight
+    table: str
+    column: str
+    says: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was measured of one landed table."""
+
+    source: str
+    table: str
+    name: str
+    description: str
+    is_daily: bool
+    declared_key: tuple[str, ...]
+    rows: int
+    days: tuple[Day, ...]
+    versions: int
+    """How many landings differ from the one before."""
+    missing_days: tuple[date, ...]
+    columns: tuple[Column, ...]
+    grain: Grain
+    rows_per: tuple[RowsPer, ...] = ()
+    refused: tuple[tuple[str, int], ...] = ()
+    """Quarantined records by reason."""
+    event_time: str = ""
+    hours: tuple[tuple[int, ...], ...] = ()
+    """Rows by weekday (Monday first) and hour of the event time."""
+    empty_days: tuple[date, ...] = ()
+    empty_hours: int = 0
+    """Days, and hours, between the first and the last event time without a row."""
+    splits: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    """Rows of each landing, by column and value."""
+    lateness: Lateness | None = None
+    suspicions: tuple[Suspicion, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """The size of its files."""
+        return sum(day.bytes for day in self.days)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference to the previous profile of a table."""
+
+    table: str
+    column: str
+    says: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All landed tables of a window of landing days, measured at one time."""
+
+    profile_id: str
+    made_at: datetime
+    seconds: float
+    start: date
+    end: date
+    late_arrival_days: int
+    tables: tuple[Table, ...]
+    previous: str = ""
+    """The profile that it is compared with; empty when there is none."""
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def suspicions(self) -> list[Suspicion]:
+        """Of all tables, the gravest first."""
+        found = [suspicion for table in self.tables for suspicion in table.suspicions]
+        return sorted(found, key=lambda suspicion: WEIGHTS.index(suspicion.weight))

@@ -1,0 +1,112 @@
+"""Which columns tell rows apart: the smallest sets of them, proven on all rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from math import prod
+from typing import Any
+
+import duckdb
+
+LARGEST_KEY = 3
+SHOWN_KEYS = 3
+SAMPLE_ROWS = 5_000
+"""As many rows are fetched to refute sets of columns; a table with no more is judged by them alone."""
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Some rows. A set of columns that repeats itself in them is no key; `proves` which sets are one if it does not."""
+
+    columns: Mapping[str, Sequence[Any]]
+    proves: str | None
+    """Sets with this column, because each row is here whose value of it is not its own. Empty: all sets."""
+
+    def refutes(self, key: Key) -> bool:
+        values = [self.columns[name] for name in key]
+        return len(set(zip(*values, strict=True))) < len(values[0])
+
+
+def find_keys(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    rows: int,
+    distinct: Mapping[str, int],
+    expected: Sequence[Key] = (),
+) -> tuple[Key, ...]:
+    """The sets of columns, of the smallest size that has any, in which no two rows agree. At most `SHOWN_KEYS`.
+
+    Args:
+        connection: where the relation is.
+        relation: a table or view.
+        rows: how many rows it has.
+        distinct: how many values each column has that may be part of a key, about. None of them is NULL.
+        expected: sets to try, and to give, before others of their size.
+    """
+    if rows < 2 or not distinct:
+        return ()
+    samples = list(_samples(connection, relation, rows, distinct))
+    for size in range(1, LARGEST_KEY + 1):
+        wanted = [key for key in expected if len(key) == size and distinct.keys() >= set(key)]
+        others = [key for key in combinations(distinct, size) if set(key) not in map(set, wanted)]
+        # The numbers are estimates, off by a few percent: at most half as many combinations as rows is too few.
+        possible = [key for key in (*wanted, *others) if prod(distinct[name] for name in key) > rows / 2]
+        left = (key for key in possible if not any(sample.refutes(key) for sample in samples))
+        if found := tuple(islice(_proven(connection, relation, samples, left), SHOWN_KEYS)):
+            return found
+    return ()
+
+
+def count_repeats(connection: duckdb.DuckDBPyConnection, relation: str, key: Sequence[str]) -> int:
+    """Rows that agree in all columns of `key`, NULL included, with a row that was counted already."""
+    columns = ", ".join(map(quoted, key))
+    query = (
+        f"select (select count(*) from {relation}) - (select count(*) from (select distinct {columns} from {relation}))"
+    )
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _samples(
+    connection: duckdb.DuckDBPyConnection, relation: str, rows: int, distinct: Mapping[str, int]
+) -> Iterator[_Sample]:
+    """Rows that lie together; and for each column with nearly as many values as rows, those whose value is repeated.
+
+    On the demo's events the latter decide about all sets with an id or a moment, for a scan a column; counting each set
+    in full takes as long, and there are ten times as many.
+    """
+    columns = ", ".join(map(quoted, distinct))
+    first = connection.execute(f"select {columns} from {relation} limit {SAMPLE_ROWS}").fetchall()
+    yield _sample(distinct, first, "" if rows <= SAMPLE_ROWS else None)
+    if rows <= SAMPLE_ROWS:
+        return
+    for name, values in distinct.items():
+        if values > rows / 2:
+            repeated = connection.execute(f"""
+                select {columns} from {relation}
+                where {quoted(name)} in (
+                    select {quoted(name)} from {relation} group by all having count(*) > 1 limit {SAMPLE_ROWS}
+                )
+                limit {SAMPLE_ROWS}
+            """).fetchall()
+            yield _sample(distinct, repeated, name if len(repeated) < SAMPLE_ROWS else None)
+
+
+def _sample(names: Mapping[str, int], rows: Sequence[tuple[Any, ...]], proves: str | None) -> _Sample:
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return _Sample(dict(zip(names, columns, strict=True)), proves)
+
+
+def _proven(
+    connection: duckdb.DuckDBPyConnection, relation: str, samples: Sequence[_Sample], keys: Iterator[Key]
+) -> Iterator[Key]:
+    for key in keys:
+        is_proven = any(sample.proves == "" or sample.proves in key for sample in samples if sample.proves is not None)
+        if is_proven or not count_repeats(connection, relation, key):
+            yield key

@@ -1,0 +1,86 @@
+"""A profile as a page: a whole document, with no script and nothing to fetch."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from quality.profile import words
+from quality.profile.findings import Change, Lateness, Profile, Spread, Table
+from quality.profile.times import HOUR
+from storage.days import describe_days
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+def render(profile: Profile) -> str:
+    """A profile as a page."""
+    from quality.profile import charts  # Altair takes half a second to import
+
+    return _template().render(profile=profile, charts=charts)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "bars": _bars,
+        "box": _box,
+        "by_table": _by_table,
+        "days": describe_days,
+        "grain": words.grain,
+        "limits": _limits,
+        "moment": _moment,
+        "number": words.number,
+        "period": words.period,
+        "rhythm": words.rhythm,
+        "share": words.share,
+        "size": words.size,
+        "within_hour": _within_hour,
+    }
+    return environment.get_template("source_profile.html")
+
+
+def _bars(table: Table) -> list[tuple[date, float]]:
+    """The rows of each landing as a share of the most."""
+    most = max(day.rows for day in table.days) or 1
+    return [(day.day, day.rows / most) for day in table.days]
+
+
+def _box(spread: Spread) -> tuple[float, ...]:
+    """Where the quantiles at 5, 25, 50, 75 and 95% lie, in percent of the way from 1% to 99%."""
+    low, *inner, high = spread.quantiles
+    return tuple(100 * (value - low) / (high - low) if high > low else 50 for value in inner)
+
+
+def _by_table(changes: Sequence[Change]) -> Iterator[tuple[str, list[Change]]]:
+    for name, those in groupby(changes, key=lambda change: change.table):
+        yield name, list(those)
+
+
+def _limits(lateness: Lateness, chosen: int) -> list[tuple[int, int, float]]:
+    """For each limit of days: how many rows it would refuse, and their share of all that came."""
+    came = [*lateness.days, *lateness.refused_days]
+    total = sum(rows for _, rows in came)
+    last = min(max([chosen + 1, *(days for days, _ in came)]), chosen + 4)
+    refused = [(limit, sum(rows for days, rows in came if days > limit)) for limit in range(last + 1)]
+    return [(limit, rows, rows / total) for limit, rows in refused]
+
+
+def _within_hour(lateness: Lateness) -> float:
+    return sum(rows for bound, rows in lateness.within if bound and bound <= HOUR) / sum(
+        rows for _, rows in lateness.within
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"

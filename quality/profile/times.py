@@ -1,0 +1,95 @@
+"""When rows happened, and how long they took to arrive."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+
+import duckdb
+
+from quality.profile.findings import Declared, Landing, Lateness
+from quality.profile.keys import quoted
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+# Upper ends of the bins, in seconds: about three to a factor of ten, on round figures.
+BOUNDS = (
+    *(1, 2, 5, 10, 20, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE),
+    *(HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY),
+)
+SKEW_SECONDS = 5 * MINUTE
+"""As in the definition of event time: a clock that is further off is corrected."""
+
+
+def rows_by_hour(connection: duckdb.DuckDBPyConnection, relation: str, moment: str) -> tuple[tuple[int, ...], ...]:
+    """Rows by weekday, Monday first, and hour of the day. Empty when the column has no hours."""
+    counted = connection.execute(f"""
+        select isodow({quoted(moment)}) - 1, hour({quoted(moment)}::timestamp), count(*)
+        from {relation} where {quoted(moment)} is not null group by all
+    """).fetchall()
+    hours = {(weekday, hour): rows for weekday, hour, rows in counted}
+    if {hour for _, hour in hours} <= {0}:
+        return ()
+    return tuple(tuple(hours.get((weekday, hour), 0) for hour in range(24)) for weekday in range(7))
+
+
+def empty_between(connection: duckdb.DuckDBPyConnection, relation: str, moment: str) -> tuple[tuple[date, ...], int]:
+    """The days between the first and the last moment without one, and how many such hours there are on other days."""
+    ((days, hours),) = connection.execute(f"""
+        with found as (select distinct date_trunc('hour', {quoted(moment)}::timestamp) as hour from {relation}),
+        days as (
+            select unnest(generate_series(min(hour)::date, max(hour)::date, interval 1 day))::date as day from found
+        ),
+        empty as (from days anti join (select hour::date as day from found) using (day))
+        select
+            (select list(day order by day) from empty),
+            (select date_diff('hour', min(hour), max(hour)) + 1 - count(*) from found where hour is not null)
+    """).fetchall()
+    empty = tuple(days or ())
+    return empty, max(0, (hours or 0) - 24 * len(empty))
+
+
+def lateness(
+    connection: duckdb.DuckDBPyConnection, relation: str, declared: Declared, landings: Sequence[Landing]
+) -> Lateness:
+    """How late rows were received, accepted ones and those that were refused for it."""
+    happened, received = quoted(declared.event_time), quoted(declared.received_time)
+    sent = quoted(declared.sent_time or declared.received_time)
+    bins = " ".join(f"when seconds <= {bound} then {bound}" for bound in BOUNDS)
+    counted = connection.execute(f"""
+        select case {bins} end, days, sign(skew), count(*)
+        from (
+            select
+                epoch({received}) - epoch({happened}) as seconds,
+                {received}::date - {happened}::date as days,
+                epoch({sent}) - epoch({received}) as ahead,
+                if(abs(ahead) > {SKEW_SECONDS}, ahead, 0) as skew
+            from {relation} where {received} is not null and {happened} is not null
+        )
+        group by all
+    """).fetchall()
+    within: Counter[int | None] = Counter()
+    days: Counter[int] = Counter()
+    skew: Counter[int] = Counter()
+    for bound, late, sign, rows in counted:
+        within[bound] += rows
+        days[late] += rows
+        skew[int(sign)] += rows
+    return Lateness(
+        within=tuple((bound, within[bound]) for bound in (*BOUNDS, None)),
+        days=tuple(sorted(days.items())),
+        refused_days=_refused_days(connection, landings),
+        skewed=skew[1] + skew[-1],
+        skew_ahead=skew[1],
+    )
+
+
+def _refused_days(connection: duckdb.DuckDBPyConnection, landings: Sequence[Landing]) -> tuple[tuple[int, int], ...]:
+    files = [str(landing.quarantine) for landing in landings if landing.quarantine]
+    if not files:
+        return ()
+    query = """
+        select dt - event_date as days, count(*)
+        from read_parquet($files, hive_partitioning = true, union_by_name = true)
+        where reason = 'too_late' and event_date is not null
+        group by all order by all
+    """
+    return tuple(connection.execute(query, {"files": files}).fetchall())
