@@ -21,6 +21,8 @@ from liftoff import doctor as checks
 from liftoff import looks
 from liftoff.display import RunDisplay
 from liftoff.plan import Window
+from quality.profile.findings import Change, Suspicion
+from quality.profile.findings import Table as ProfiledTable
 from storage.days import describe_days, now, yesterday
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
@@ -159,6 +161,33 @@ def query(
         _print_json(rows)
     else:
         _print_table(rows)
+
+
+@app.command()
+def profile(
+    start: Day = None,
+    end: Day = None,
+    table: Annotated[str, typer.Option(metavar="TABLE", help="Only this one, such as events or payments.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Look at what the sources really send: grain, volume, gaps, lateness, values, what is odd, and what changed.
+
+    Without dates: all that has landed, and what of it was refused. Writes a page, and is compared with the last time.
+    """
+    from liftoff.exploring import explore
+    from quality.profile import kept
+
+    settings = load_settings()
+    window = _window(settings, start, end)
+    with problems.status("Looking at what landed"):
+        found = explore(window, table)
+    if as_json:
+        _print_json(found)
+        return
+    _print_table([_profiled(one) for one in found.tables])
+    _print_found("Worth a look", [one for one in found.suspicions if one.weight != "note"])
+    _print_found("Changed since the last profile", found.changes)
+    console.print(f"\nAll of it: open {_short(kept.pages(settings.lake_dir)[found.profile_id])} in a browser.")
 
 
 @metrics.command("list")
@@ -538,6 +567,28 @@ def _print_replayed(rows: Sequence[dict[str, Any]], *, is_rehearsal: bool) -> No
             for reason, alike in counted.items()
         ]
     )
+
+
+def _window(settings: Settings, start: datetime | None, end: datetime | None) -> Window | None:
+    """The days that were asked for; None when no date was given."""
+    if not start and not end:
+        return None
+    return Window(start.date() if start else settings.launch_date, end.date() if end else yesterday())
+
+
+def _profiled(table: ProfiledTable) -> dict[str, Any]:
+    """What of a table's profile fits 80 columns."""
+    key = "+".join(table.grain.keys[0]) if table.grain.keys else "none"
+    return {"table": table.table, "rows": table.rows, "landings": len(table.days), "key": key}
+
+
+def _print_found(title: str, found: Sequence[Suspicion | Change]) -> None:
+    """Findings, a line each, and what shows them."""
+    if found:
+        console.print(f"\n[bold]{title}[/]")
+    for one in found:
+        shown = one.evidence if isinstance(one, Suspicion) else " → ".join(filter(None, (one.before, one.after)))
+        console.print(f"{escape(' '.join(filter(None, (one.table, one.column, one.says))))}\n  [dim]{escape(shown)}[/]")
 
 
 def _read(release: Release) -> dict[str, Any]:
