@@ -363,7 +363,8 @@ def _with_times(
 ) -> Table:
     if not declared.event_time or not table.rows:
         return table
-    empty_days, empty_hours = empty_between(connection, RELATION, declared.event_time)
+    within = (table.days[0].day, table.days[-1].day) if declared.is_daily else None
+    empty_days, empty_hours = empty_between(connection, RELATION, declared.event_time, within)
     return replace(
         table,
         event_time=declared.event_time,

@@ -23,6 +23,11 @@ def render(profile: Profile) -> str:
     return _template().render(profile=profile, charts=charts)
 
 
+def render_notice(title: str, text: str) -> str:
+    """A page without a profile: what is the matter, and what to do."""
+    return _template().render(profile=None, title=title, text=text)
+
+
 @cache
 def _template() -> Template:
     environment = Environment(

@@ -85,9 +85,10 @@ def _empty_days(table: Table) -> Found:
     if table.missing_days:
         yield "wrong", "days have not landed", describe_days(table.missing_days)
     rows = [day.rows for day in table.days]
-    if table.is_daily and table.empty_days and median(rows) >= EXPECTED_ROWS:
-        yield "odd", f"no {table.event_time} lies on some days", describe_days(table.empty_days)
-    if table.empty_hours and table.hours and median(rows) >= 24 * EXPECTED_ROWS:
+    empty = [day for day in table.empty_days if day not in table.missing_days]
+    if table.is_daily and empty and median(rows) >= EXPECTED_ROWS:
+        yield "odd", f"no {table.event_time} lies on some days", describe_days(empty)
+    if table.empty_hours and not table.missing_days and table.hours and median(rows) >= 24 * EXPECTED_ROWS:
         yield "odd", f"no {table.event_time} lies in some hours", f"{table.empty_hours} hours without a row"
 
 

@@ -8,6 +8,7 @@ import duckdb
 
 from quality.profile.findings import Declared, Landing, Lateness
 from quality.profile.keys import quoted
+from storage.days import days_between
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 # Upper ends of the bins, in seconds: about three to a factor of ten, on round figures.
@@ -31,20 +32,24 @@ def rows_by_hour(connection: duckdb.DuckDBPyConnection, relation: str, moment: s
     return tuple(tuple(hours.get((weekday, hour), 0) for hour in range(24)) for weekday in range(7))
 
 
-def empty_between(connection: duckdb.DuckDBPyConnection, relation: str, moment: str) -> tuple[tuple[date, ...], int]:
-    """The days between the first and the last moment without one, and how many such hours there are on other days."""
-    ((days, hours),) = connection.execute(f"""
-        with found as (select distinct date_trunc('hour', {quoted(moment)}::timestamp) as hour from {relation}),
-        days as (
-            select unnest(generate_series(min(hour)::date, max(hour)::date, interval 1 day))::date as day from found
-        ),
-        empty as (from days anti join (select hour::date as day from found) using (day))
-        select
-            (select list(day order by day) from empty),
-            (select date_diff('hour', min(hour), max(hour)) + 1 - count(*) from found where hour is not null)
-    """).fetchall()
-    empty = tuple(days or ())
-    return empty, max(0, (hours or 0) - 24 * len(empty))
+def empty_between(
+    connection: duckdb.DuckDBPyConnection, relation: str, moment: str, within: tuple[date, date] | None
+) -> tuple[tuple[date, ...], int]:
+    """The days without a row, and how many hours of the other days have none between the first and the last moment.
+
+    Of the days `within`, both included; without it, of those between the first and the last moment.
+    """
+    query = f"select distinct date_trunc('hour', {quoted(moment)}::timestamp) from {relation}"
+    hours = sorted(hour for (hour,) in connection.execute(query).fetchall() if hour)
+    if not hours:
+        return (), 0
+    first, last = within or (hours[0].date(), hours[-1].date())
+    hours = [hour for hour in hours if first <= hour.date() <= last]
+    days = Counter(hour.date() for hour in hours)
+    empty = tuple(day for day in days_between(first, last) if day not in days)
+    missing = sum(24 - found for found in days.values())
+    at_the_ends = hours[0].hour + 23 - hours[-1].hour if hours else 0
+    return empty, missing - at_the_ends
 
 
 def lateness(
