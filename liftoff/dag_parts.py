@@ -9,7 +9,7 @@ from airflow.sdk import Asset, CronPartitionTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from ingestion.landing import Reason
-from liftoff import alerts, building
+from liftoff import alerts, building, looks
 from liftoff.flow import POOL
 from liftoff.plan import NothingLanded, NotLoadedYet, Window
 from liftoff.progress import log
@@ -45,9 +45,10 @@ class Tag(StrEnum):
     INGEST = "ingest"
     BUILD = "build"
     REPAIR = "repair"
+    EXPLORE = "explore"
     DEMO = "demo"  # the simulated product; a fork deletes it
     TIER_1 = "tier-1"  # readers notice within a day
-    TIER_2 = "tier-2"  # run by hand, by someone who is watching
+    TIER_2 = "tier-2"  # run by hand, by someone who is watching; or nobody waits for it
 
 
 def one_day_each_night() -> CronPartitionTimetable:
@@ -101,7 +102,7 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a step of the flow, and tell Airflow which failures a retry cannot mend."""
     try:
         return step(*args, **kwargs)
-    except NothingLanded as error:
+    except (NothingLanded, looks.NothingLanded) as error:
         log.warning("%s", error)
         raise AirflowSkipException(str(error)) from None
     except (Blocked, Overtaken, WrongUsage) as error:

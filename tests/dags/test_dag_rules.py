@@ -11,7 +11,7 @@ from storage.settings import PROJECT_DIR
 
 DAG_FILES = sorted((PROJECT_DIR / "dags").rglob("*.py"))
 INGEST = {"ingest_events": "raw_events", "ingest_warehouse": "raw_extracts", "ingest_market_data": "raw_market_data"}
-DAG_IDS = {"build_marts", "load_window", "replay_quarantine", *INGEST}
+DAG_IDS = {"build_marts", "explore_sources", "load_window", "replay_quarantine", *INGEST}
 
 
 def test_every_dag_is_loaded(dag_bag: Any) -> None:
@@ -91,7 +91,7 @@ def test_every_param_has_a_title_and_help_for_the_form(dag_bag: Any) -> None:
 
 
 def test_the_dates_of_a_window_are_optional_and_empty(dag_bag: Any) -> None:
-    for dag_id in (*INGEST, "load_window", "replay_quarantine"):
+    for dag_id in (*INGEST, "explore_sources", "load_window", "replay_quarantine"):
         for name in ("start", "end"):
             param = dag_bag.dags[dag_id].params.get_param(name)
             assert param.value is None

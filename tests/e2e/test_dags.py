@@ -17,7 +17,7 @@ from simulator.logs import write_day
 from simulator.source import missing_days, open_product
 from storage.days import DAY, yesterday
 from storage.settings import load_settings
-from tests.e2e.conftest import Platform, Source, assert_same, day
+from tests.e2e.conftest import Loaded, NewPlatform, Platform, Source, assert_same, day
 from tests.receiver import SECRET, receiving
 
 RUN_DAGS = """
@@ -216,3 +216,18 @@ def test_what_was_refused_is_accepted_once_its_contract_is_known_and_its_rule_is
         for release in (release, from_the_start.current())
     ]
     assert inputs[0] == inputs[1]
+
+
+def test_what_landed_is_explored_as_a_whole_by_day_or_by_table(
+    new_platform: NewPlatform, loaded: Loaded, run_dags: RunDags
+) -> None:
+    new_platform("empty", None)
+    assert run_dags("explore_sources") == ["explore_sources done"], "nothing has landed: skipped"
+    platform = new_platform("copy", loaded((0, 1)))
+    said = run_dags("explore_sources", f"explore_sources:{day(1)}:{day(1)}", "explore_sources:table=payments")
+    assert said == ["explore_sources done"] * 3
+    profiles = [json.loads(path.read_text()) for path in sorted((platform.data_dir / "lake/profiles").glob("*.json"))]
+    assert [len(one["tables"]) for one in profiles] == [11, 11, 1]
+    assert [one["start"] for one in profiles] == [str(day(0)), str(day(1)), str(day(0))]
+    (refused,) = run_dags("explore_sources:table=nothing")
+    assert refused.startswith("explore_sources WrongUsage No table nothing has landed.")
