@@ -187,7 +187,8 @@ def profile(
     _print_table([_profiled(one) for one in found.tables])
     _print_found("Worth a look", [one for one in found.suspicions if one.weight != "note"])
     _print_found("Changed since the last profile", found.changes)
-    console.print(f"\nAll of it: open {_short(kept.pages(settings.lake_dir)[found.profile_id])} in a browser.")
+    page = _short(kept.pages(settings.lake_dir)[found.profile_id])
+    console.print(f"\nAll of it: open {page} in a browser.", soft_wrap=True)
 
 
 @metrics.command("list")

@@ -138,6 +138,7 @@ def test_a_missing_day_ends_with_3_and_can_be_allowed(installed: Platform) -> No
         (("query", "create table t as select 1"), "read-only"),
         (("query", "--landed", "from events.nothing"), "What landed cannot answer that"),
         (("metrics", "query", "--metrics", "actve_users"), "did you mean active_users"),
+        (("profile", "--table", "nothing"), "No table nothing has landed"),
         (("no-such-command",), "No such command"),
         (("quarantine", "replay", "--table", "payments"), "liftoff quarantine list --table payments"),
         (("quarantine", "replay", "--reason", "bad_luck"), "not one of"),
@@ -165,8 +166,8 @@ def test_a_setting_that_cannot_be_used_is_an_error_for_people() -> None:
 
 
 def test_an_empty_installation_says_where_to_start() -> None:
-    commands = ["status", "releases", "report", "query 1", "query --landed 1", "metrics list", "docs", "rollback"]
-    for command in map(str.split, commands):
+    commands = "status|releases|report|query 1|query --landed 1|metrics list|docs|rollback|profile"
+    for command in map(str.split, commands.split("|")):
         done = liftoff(*command)
         assert "liftoff run" in done.stdout + done.stderr
     assert "load_window" in liftoff("status").stdout, "in a container, the DAG is the way"
@@ -228,6 +229,24 @@ def test_what_landed_is_asked_as_it_came_with_its_day(installed: Platform) -> No
     names = "select table_schema || '.' || table_name as name from information_schema.tables"
     assert {row["name"] for row in answer("query", "--landed", names)} == {"events.events", *landed} - {"events"}
     assert installed.current().is_intact()
+
+
+def test_what_the_sources_send_is_profiled_in_few_lines_and_as_a_page(installed: Platform) -> None:
+    done = liftoff("profile", COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    landed = {row["source"].rpartition(".")[2]: row for row in answer("status")["landed"]}
+    for table, row in landed.items():
+        if row["days"] == 3:
+            assert re.search(rf"^{table} +{row['accepted']:,} +3 ", done.stdout, re.MULTILINE), table
+    assert re.search(r"^payments .* change_id *$", done.stdout, re.MULTILINE), "the key"
+    assert "region_name has spaces around its values" in done.stdout
+    (page,) = (installed.data_dir / "lake" / "profiles").glob("*.html")
+    assert str(page) in last, "in one piece, to be copied"
+
+    (only,) = answer("profile", "--start", str(day(1)), "--end", str(day(1)), "--table", "events")["tables"]
+    assert [one["day"] for one in only["days"]] == [str(day(1))]
 
 
 def test_metrics_are_listed_and_asked_for_by_name(installed: Platform) -> None:
