@@ -56,6 +56,11 @@ SECTIONS = {
         "The stand-in waits before each answer, as a network would. Its limit is ours: four requests at once.",
         ("benchmarks.services",),
     ),
+    "profile": Section(
+        "A profile of all that the demo's sources sent",
+        "The whole process: every landed table measured, compared with the profile before, and drawn as a page.",
+        ("benchmarks.profile",),
+    ),
     "metrics": Section(
         "Retention and rolling actives of a million people",
         "Against the SQL that tutorials give, which has to be run for each answer: both kinds of retention, and each "
