@@ -5,8 +5,8 @@ from dataclasses import replace
 from math import sqrt
 from statistics import median
 
+from quality.profile.drift import DEVIATIONS, EXPECTED_ROWS
 from quality.profile.findings import Change, Column, Profile, Table
-from quality.profile.suspicions import DEVIATIONS, EXPECTED_ROWS
 from quality.profile.words import share
 
 # Two profiles of the same source share most of their days: what moves a share by less would have moved a single new day

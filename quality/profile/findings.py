@@ -1,6 +1,6 @@
 """What a profile holds. All of it is kept as JSON, so nothing here may identify a person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +14,10 @@ MANY_UNITS = 10_000
 WEIGHTS = ("wrong", "odd", "note")
 Weight = Literal["wrong", "odd", "note"]
 """`wrong` breaks a promise or cannot be true, `odd` deserves a look, a `note` is good to know."""
+
+
+Found = Iterator[tuple[Weight, str, str]]
+"""What a rule finds odd: the weight, what it is, and the evidence."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 import duckdb
 
+from quality.profile.relation import quoted
+
 LARGEST_KEY = 3
 SHOWN_KEYS = 3
 SAMPLE_ROWS = 5_000
@@ -68,18 +70,13 @@ def count_repeats(connection: duckdb.DuckDBPyConnection, relation: str, key: Seq
     return int(connection.execute(query).fetchall()[0][0])
 
 
-def quoted(name: str) -> str:
-    """A name in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _samples(
     connection: duckdb.DuckDBPyConnection, relation: str, rows: int, distinct: Mapping[str, int]
 ) -> Iterator[_Sample]:
     """Rows that lie together; and for each column with nearly as many values as rows, those whose value is repeated.
 
-    On the demo's events the latter decide about all sets with an id or a moment, for a scan a column; counting each set
-    in full takes as long, and there are ten times as many.
+    The latter decide about all sets with an id or a moment. On the demo's million events that takes 2 s; with the first
+    rows alone, sets that survive them had to be counted in full, which took 4.5 s.
     """
     columns = ", ".join(map(quoted, distinct))
     first = connection.execute(f"select {columns} from {relation} limit {SAMPLE_ROWS}").fetchall()

@@ -7,7 +7,7 @@ from datetime import date
 import duckdb
 
 from quality.profile.findings import Declared, Landing, Lateness
-from quality.profile.keys import quoted
+from quality.profile.relation import quoted
 from storage.days import days_between
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -35,21 +35,20 @@ def rows_by_hour(connection: duckdb.DuckDBPyConnection, relation: str, moment: s
 def empty_between(
     connection: duckdb.DuckDBPyConnection, relation: str, moment: str, within: tuple[date, date] | None
 ) -> tuple[tuple[date, ...], int]:
-    """The days without a row, and how many hours of the other days have none between the first and the last moment.
+    """The days without a row, and how many hours of the other days have none, since the first row.
 
-    Of the days `within`, both included; without it, of those between the first and the last moment.
+    Up to the last of the days `within`, of which all moments are taken, or up to the last moment.
     """
     query = f"select distinct date_trunc('hour', {quoted(moment)}::timestamp) from {relation}"
-    hours = sorted(hour for (hour,) in connection.execute(query).fetchall() if hour)
+    found = (hour for (hour,) in connection.execute(query).fetchall() if hour)
+    hours = sorted(hour for hour in found if not within or within[0] <= hour.date() <= within[1])
     if not hours:
         return (), 0
-    first, last = within or (hours[0].date(), hours[-1].date())
-    hours = [hour for hour in hours if first <= hour.date() <= last]
     days = Counter(hour.date() for hour in hours)
-    empty = tuple(day for day in days_between(first, last) if day not in days)
-    missing = sum(24 - found for found in days.values())
-    at_the_ends = hours[0].hour + 23 - hours[-1].hour if hours else 0
-    return empty, missing - at_the_ends
+    last = within[1] if within else hours[-1].date()
+    empty = tuple(day for day in days_between(hours[0].date(), last) if day not in days)
+    at_the_ends = hours[0].hour + 23 - hours[-1].hour
+    return empty, 24 * len(days) - len(hours) - at_the_ends
 
 
 def lateness(

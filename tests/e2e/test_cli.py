@@ -240,7 +240,7 @@ def test_what_the_sources_send_is_profiled_in_few_lines_and_as_a_page(installed:
     for table, row in landed.items():
         if row["days"] == 3:
             assert re.search(rf"^{table} +{row['accepted']:,} +3 ", done.stdout, re.MULTILINE), table
-    assert re.search(r"^payments .* change_id *$", done.stdout, re.MULTILINE), "the key"
+    assert re.search(r"^account_changes .* change_id *$", done.stdout, re.MULTILINE), "the key"
     assert "region_name has spaces around its values" in done.stdout
     (page,) = (installed.data_dir / "lake" / "profiles").glob("*.html")
     assert str(page) in last, "in one piece, to be copied"

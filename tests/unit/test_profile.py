@@ -200,6 +200,13 @@ def test_days_and_hours_without_an_event_are_gaps(tmp_path: Path) -> None:
     ]
 
 
+def test_a_source_that_begins_later_has_no_gap_before_and_one_that_ends_earlier_has_one(tmp_path: Path) -> None:
+    days = orders(rows="if(day_number in (0, 1, 9), 0, 400)")
+    table = profiled(tmp_path, days, event_time="ordered_at")
+    assert table.empty_days == (day(9),)
+    assert said(table) == [("odd", "", "no ordered_at lies on some days"), ("odd", "", f"{day(9)} has no rows")]
+
+
 def test_what_breaks_its_declaration_is_wrong(tmp_path: Path) -> None:
     columns = {
         "order_id": DeclaredColumn("BIGINT", required=True),
@@ -211,7 +218,7 @@ def test_what_breaks_its_declaration_is_wrong(tmp_path: Path) -> None:
     assert said(table) == [
         ("wrong", "ordered_at", "is TIMESTAMP, and declared as DATE"),
         ("wrong", "note", "is declared as always there, and is not"),
-        ("odd", "", "amount is declared nowhere"),
+        ("odd", "amount", "is declared nowhere"),
         ("note", "amount", "always has the same value"),
     ]
     assert column(table, "amount").first == "", "of what nobody declared nobody knows what it holds"
