@@ -234,6 +234,17 @@ def test_of_records_of_several_kinds_a_column_is_judged_on_those_that_have_it(tm
     assert column(table, "basket").null_share == pytest.approx(0.2)
 
 
+def test_another_mix_of_kinds_is_no_shift_of_nulls(tmp_path: Path) -> None:
+    days = orders(
+        kind="if(number % 10 < if(day_number < 5, 2, 8), 'buy', 'view')",
+        basket="if(number % 10 < if(day_number < 5, 2, 8) and number % 3 > 0, number, null)",
+    )
+    assert not said(profiled(tmp_path / "kinds", days, kind="kind"))
+    assert said(profiled(tmp_path / "none", days)) == [
+        ("odd", "basket", f"is null in another share of rows since {day(5)}"),
+    ]
+
+
 def test_few_values_are_all_listed_with_their_days_and_many_are_not(tmp_path: Path) -> None:
     table = profiled(tmp_path, orders(status="if(day_number = 3 and number < 5, 'lost', 'paid')"))
     values = [(one.text, one.rows, one.first_day, one.last_day) for one in column(table, "status").values]
@@ -328,23 +339,26 @@ def test_keys_are_those_that_trying_all_sets_of_columns_finds(rows: list[tuple[i
     assert found == ()
 
 
-@pytest.mark.parametrize("broken", ["", "the last row", "all rows"])
+@pytest.mark.parametrize("broken", ["", "one row", "all rows"])
 def test_a_key_of_a_table_larger_than_any_sample_is_proven_on_all_rows(broken: str) -> None:
     rows = 8 * SAMPLE_ROWS
-    order_id = {"": "number", "the last row": f"if(number = {rows - 1}, 0, number)", "all rows": "number // 2"}[broken]
+    last = rows - 1
+    order_id = {"": "number", "one row": f"if(number = {last}, 0, number)", "all rows": "number // 2"}[broken]
     with duckdb.connect() as connection:
         connection.execute(f"""
             create table t as
-            select {order_id} as order_id, number % 2 as line, number // 20 as box, number % 20 as place
+            select
+                {order_id} as order_id, number % 2 as line, if(number = {last}, 0, number % 2) as side,
+                number // 20 as box, number % 20 as place
             from range({rows}) _(number)
         """)
-        distinct = {"order_id": rows, "line": 2, "box": rows // 20, "place": 20}
+        distinct = {"order_id": rows, "side": 2, "line": 2, "box": rows // 20, "place": 20}
         found = find_keys(connection, "t", rows, distinct, [("order_id",)])
     assert (
         found
         == {
             "": (("order_id",),),
-            "the last row": (("order_id", "line"), ("order_id", "box"), ("order_id", "place")),
+            "one row": (("order_id", "line"), ("order_id", "box"), ("order_id", "place")),
             "all rows": (("order_id", "line"), ("order_id", "place"), ("box", "place")),
         }[broken]
     )

@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from liftoff import exploring
 from liftoff.exploring import explore
 from liftoff.looks import NothingLanded
 from liftoff.plan import Window
@@ -14,6 +16,7 @@ from quality.gate import PERSONAL
 from quality.profile import kept, words
 from quality.profile.diff import compare
 from quality.profile.findings import Profile, Table
+from quality.profile.measure import measure
 from quality.profile.page import render, render_notice
 from storage.days import now
 from storage.errors import LiftoffError, WrongUsage
@@ -107,6 +110,16 @@ def test_a_file_that_cannot_be_read_is_named_with_its_table(lake: Lake) -> None:
     (lake.landing_dir("events", "events", day(1)) / "data.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(LiftoffError, match="events cannot be profiled"):
         explore()
+
+
+def test_what_lands_meanwhile_does_not_mix_with_what_is_profiled(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def land_and_measure(*arguments: Any) -> Any:
+        land(lake, "events", "events", day(2), EVENTS.replace("range(40)", "range(7)"))
+        return measure(*arguments)
+
+    monkeypatch.setattr(exploring, "measure", land_and_measure)
+    (events,) = explore(table="events").tables
+    assert events.rows == sum(events.splits["platform"]["web"]) + sum(events.splits["platform"]["android"]) == 160
 
 
 def test_neither_page_nor_json_shows_an_identifier(lake: Lake) -> None:
