@@ -7,7 +7,7 @@ from statistics import median
 
 from quality.profile.drift import DEVIATIONS, EXPECTED_ROWS
 from quality.profile.findings import Change, Column, Profile, Table
-from quality.profile.words import share
+from quality.profile.words import listed, share
 
 # Two profiles of the same source share most of their days: what moves a share by less would have moved a single new day
 # by far more, and that day's own profile says so.
@@ -83,10 +83,10 @@ def _of_column(before_in: Table, before: Column, after_in: Table, after: Column)
     if not was or not became:
         return
     if new := [text for text in became if text not in was]:
-        yield "has new values", "", ", ".join(f"{text} ({became[text]:,})" for text in new)
+        yield "has new values", "", listed([f"{text} ({became[text]:,})" for text in new])
     grown = after_in.rows / max(before_in.rows, 1)
     if gone := [text for text, rows in was.items() if text not in became and rows * grown >= EXPECTED_ROWS]:
-        yield "has lost values", ", ".join(f"{text} ({was[text]:,})" for text in gone), ""
+        yield "has lost values", listed([f"{text} ({was[text]:,})" for text in gone]), ""
 
 
 def _is_other_share(before: Column, after: Column) -> bool:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from quality.profile.findings import Column, Found, Table
 from quality.profile.groups import Group
-from quality.profile.words import share
+from quality.profile.words import listed, share
 
 DEVIATIONS = 6
 """A count is taken for chance within so many standard deviations of what was to be expected."""
@@ -79,9 +79,9 @@ def comings_and_goings(table: Table, column: Column, groups: Sequence[Group]) ->
     new = [(first, text) for text, of in counts.items() if (first := _absent_until(of, rows, days))]
     gone = [(last, text) for text, of in counts.items() if (last := _absent_until(of, rows, days[::-1]))]
     if new:
-        yield "note", "has values that came later", _list([f"{text} since {first}" for first, text in sorted(new)])
+        yield "note", "has values that came later", listed([f"{text} since {first}" for first, text in sorted(new)])
     if gone:
-        yield "note", "has values that are gone", _list([f"{text} until {last}" for last, text in sorted(gone)])
+        yield "note", "has values that are gone", listed([f"{text} until {last}" for last, text in sorted(gone)])
 
 
 def _absent_until(counts: Counter[date], rows: Counter[date], days: Sequence[date]) -> date | None:
@@ -91,7 +91,3 @@ def _absent_until(counts: Counter[date], rows: Counter[date], days: Sequence[dat
     usual = sum(counts[day] for day in next_to_it) / sum(rows[day] for day in next_to_it)
     absent = sum(rows[day] for day in days[:place])
     return days[place] if place >= ABSENT_DAYS and usual * absent >= EXPECTED_ROWS else None
-
-
-def _list(words: Sequence[str]) -> str:
-    return ", ".join(words[:4]) + (f" and {len(words) - 4} more" if len(words) > 4 else "")

@@ -42,6 +42,7 @@ def _template() -> Template:
         "box": _box,
         "by_table": _by_table,
         "days": describe_days,
+        "figure": words.figure,
         "grain": words.grain,
         "limits": _limits,
         "moment": _moment,

@@ -34,8 +34,9 @@ def rhythm(table: Table) -> str:
     days, rows = table.days, [day.rows for day in table.days]
     landings = f"{len(days)} landing{'s' if len(days) > 1 else ''}"
     if not table.is_daily:
-        changed = f"; {table.versions - 1} of them changed something" if len(days) > 1 else ""
-        return f"{landings}, {period(table)}, each of everything{changed}."
+        if len(days) == 1:
+            return f"{landings}, {period(table)}, which holds everything."
+        return f"{landings}, {period(table)}, each of everything; {table.versions - 1} of them changed something."
     missing = f"{describe_days(table.missing_days)} missing" if table.missing_days else "no day missing"
     empty = f", {rows.count(0)} without rows" if 0 in rows else ""
     return f"{landings}, {missing}{empty}; median {number(median(rows))} rows, {min(rows):,} to {max(rows):,}."
@@ -57,11 +58,21 @@ def of(part: int, whole: int, things: str = "rows") -> str:
     return f"{part:,} of {whole:,} {things} ({share(part / whole if whole else 0)})"
 
 
+def listed(things: Sequence[str]) -> str:
+    """The first of them, and how many more."""
+    return ", ".join(things[:4]) + (f" and {len(things) - 4} more" if len(things) > 4 else "")
+
+
 def number(value: float) -> str:
     """Whole numbers in full, others with four digits that count."""
     if float(value).is_integer():
         return f"{value:,.0f}"
     return f"{float(f'{value:.4g}'):,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
+def figure(value: float) -> str:
+    """A number among the values of a column: up to four digits, as of a year, without a comma."""
+    return number(value).replace(",", "") if abs(value) < 10_000 else number(value)
 
 
 def share(value: float) -> str:
