@@ -14,9 +14,10 @@ from liftoff.progress import log
 from liftoff.sources import declared_tables
 from quality.profile import kept
 from quality.profile.diff import compare
-from quality.profile.findings import Declared, Landing, Profile, Table
+from quality.profile.findings import Declared, Profile, Table
 from quality.profile.measure import measure
 from quality.profile.page import render
+from quality.profile.relation import Landing
 from quality.profile.suspicions import suspect
 from storage.days import now
 from storage.engine import connect

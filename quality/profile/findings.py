@@ -3,10 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
 from typing import Literal
-
-from storage.lake import Outcome
 
 # Amounts of different currencies, or figures of different units, in one column: the demo's rates span four powers of
 # ten, a subscription's price in any one currency not even one.
@@ -55,15 +52,6 @@ class Declared:
     def name(self) -> str:
         """`events`, or `source.table` where they differ."""
         return self.table if self.table == self.source else f"{self.source}.{self.table}"
-
-
-@dataclass(frozen=True)
-class Landing:
-    """One accepted landing of the window: how it ended, its data, and what it refused (None when nothing)."""
-
-    outcome: Outcome
-    data: Path
-    quarantine: Path | None
 
 
 @dataclass(frozen=True)
@@ -191,6 +179,12 @@ class Lateness:
     skewed: int
     skew_ahead: int
     """Rows whose sender's clock is off by more than 5 minutes, and those of them where it is ahead."""
+
+    @property
+    def within_hour(self) -> float:
+        """The share of rows that were received within an hour."""
+        soon = sum(rows for bound, rows in self.within if bound and bound <= 3_600)
+        return soon / sum(rows for _, rows in self.within)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from itertools import pairwise
 import duckdb
 
 from quality.profile.columns import measure_columns, with_unit
-from quality.profile.findings import Column, Day, Declared, Grain, Landing, RowsPer, Table
+from quality.profile.findings import Column, Day, Declared, Grain, RowsPer, Table
 from quality.profile.groups import Group, read_groups, split, with_groups
 from quality.profile.keys import count_repeats, find_keys
-from quality.profile.relation import RELATION, quoted, show
+from quality.profile.relation import RELATION, Landing, quoted, show
 from quality.profile.times import empty_between, lateness, rows_by_hour
 from storage.days import days_between
 

@@ -10,7 +10,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from quality.profile import words
 from quality.profile.findings import Change, Lateness, Profile, Spread, Table
-from quality.profile.times import HOUR
 from storage.days import describe_days
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -51,7 +50,6 @@ def _template() -> Template:
         "rhythm": words.rhythm,
         "share": words.share,
         "size": words.size,
-        "within_hour": _within_hour,
     }
     return environment.get_template("source_profile.html")
 
@@ -80,12 +78,6 @@ def _limits(lateness: Lateness, chosen: int) -> list[tuple[int, int, float]]:
     last = min(max([chosen + 1, *(days for days, _ in came)]), chosen + 4)
     refused = [(limit, sum(rows for days, rows in came if days > limit)) for limit in range(last + 1)]
     return [(limit, rows, rows / total) for limit, rows in refused]
-
-
-def _within_hour(lateness: Lateness) -> float:
-    return sum(rows for bound, rows in lateness.within if bound and bound <= HOUR) / sum(
-        rows for _, rows in lateness.within
-    )
 
 
 def _moment(at: datetime) -> str:

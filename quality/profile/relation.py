@@ -1,12 +1,23 @@
 """The landings of one table as one relation."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
-from quality.profile.findings import Landing
+from storage.lake import Outcome
 
 RELATION = "profiled"
+
+
+@dataclass(frozen=True)
+class Landing:
+    """One accepted landing of the window: how it ended, its data, and what it refused (None when nothing)."""
+
+    outcome: Outcome
+    data: Path
+    quarantine: Path | None
 
 
 def show(connection: duckdb.DuckDBPyConnection, landings: Sequence[Landing]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from datetime import date
 
 import duckdb
 
-from quality.profile.findings import Declared, Landing, Lateness
-from quality.profile.relation import quoted
+from quality.profile.findings import Declared, Lateness
+from quality.profile.relation import Landing, quoted
 from storage.days import days_between
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400

@@ -7,8 +7,9 @@ from typing import Any
 
 import duckdb
 
-from quality.profile.findings import Declared, DeclaredColumn, Landing, Table
+from quality.profile.findings import Declared, DeclaredColumn, Table
 from quality.profile.measure import measure
+from quality.profile.relation import Landing
 from quality.profile.suspicions import suspect
 from storage.days import now
 from storage.engine import connect
