@@ -1,6 +1,6 @@
 """Exploration: all that landed in a window, measured as it came, kept as a page and compared with the last time."""
 
-import tempfile
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,9 +73,9 @@ def _measured(connection: duckdb.DuckDBPyConnection, declared: Declared, landing
 @contextmanager
 def _landings(settings: Settings, window: Window | None, table: str) -> Iterator[list[tuple[Declared, list[Landing]]]]:
     """The accepted landings by table. Their files are linked: what lands meanwhile replaces names, not these files."""
-    lake, work = Lake(settings.lake_dir), settings.data_dir / "tmp"
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="profile-", dir=work) as folder:
+    lake = Lake(settings.lake_dir)
+    links = lake.begin()  # among what is swept should this process be killed
+    try:
         with lake.locked():
             landed = lake.accepted()
             chosen = [
@@ -85,11 +85,10 @@ def _landings(settings: Settings, window: Window | None, table: str) -> Iterator
             ]
             if not chosen:
                 raise NothingLanded(_nothing(landed, window))
-            linked = [
-                (declared, [_link(lake, outcome, Path(folder)) for outcome in outcomes])
-                for declared, outcomes in chosen
-            ]
+            linked = [(declared, [_link(lake, one, links) for one in outcomes]) for declared, outcomes in chosen]
         yield linked
+    finally:
+        shutil.rmtree(links)
 
 
 def _asked_for(landed: Sequence[Outcome], table: str) -> list[Declared]:

@@ -5,7 +5,8 @@ raw/<source>/<table>/dt=<day>/data.parquet         what dbt reads
                               outcome.json         written last: without it a landing does not count
 quarantine/<source>/<table>/dt=<day>/<ingest_id>.parquet
 rejected/<ingest_id>/                              what failed its audit, with the report
-reports/<gate_id>.json and .html                   the report of each audit, of landings and of marts
+reports/<gate_id>.{json,html}                      the report of each audit, of landings and of marts
+profiles/<profile_id>.{json,html}                  what landed, measured: the last ones
 responses/<source>/<table>/dt=<day>/<ingest_id>.jsonl.gz   the answers of a service that a landing was made from
 meta/<table>/<id>.json                             one immutable file an attempt, one JSON object a line
 """

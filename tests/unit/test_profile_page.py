@@ -84,7 +84,7 @@ def test_all_that_landed_is_profiled_and_the_profile_is_kept_with_its_page(lake:
     assert (profile.start, profile.end) == (day(0), day(3))
     assert next(kept.earlier(lake.root)) == profile
     assert "events" in page_of(profile)
-    assert not list((load_settings().data_dir / "tmp").glob("profile-*")), "the links to the landings are gone"
+    assert not list((lake.root / "pending").iterdir()), "the links to the landings are gone"
 
 
 def test_a_window_and_a_table_narrow_it(lake: Lake) -> None:
