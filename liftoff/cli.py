@@ -570,13 +570,6 @@ def _print_replayed(rows: Sequence[dict[str, Any]], *, is_rehearsal: bool) -> No
     )
 
 
-def _window(settings: Settings, start: datetime | None, end: datetime | None) -> Window | None:
-    """The days that were asked for; None when no date was given."""
-    if not start and not end:
-        return None
-    return Window(start.date() if start else settings.launch_date, end.date() if end else yesterday())
-
-
 def _profiled(table: ProfiledTable) -> dict[str, Any]:
     """What of a table's profile fits 80 columns."""
     key = "+".join(table.grain.keys[0]) if table.grain.keys else "none"
