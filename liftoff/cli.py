@@ -4,25 +4,35 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
 import typer
-from pydantic_core import to_json
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 
 from ingestion.landing import Reason
 from liftoff import doctor as checks
 from liftoff import looks
 from liftoff.display import RunDisplay
 from liftoff.plan import Window
-from quality.profile.findings import Change, Suspicion
-from quality.profile.findings import Table as ProfiledTable
+from liftoff.printing import (
+    console,
+    landed_at_a_glance,
+    mark_of,
+    period,
+    print_found,
+    print_json,
+    print_refused,
+    print_replayed,
+    print_table,
+    problems,
+    profiled_at_a_glance,
+    refused_at_a_glance,
+    short,
+    size,
+    without_empty_columns,
+)
 from storage.days import describe_days, now, yesterday
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
@@ -45,9 +55,6 @@ quarantine = typer.Typer(no_args_is_help=True, help="Look at the records that in
 app.add_typer(quarantine, name="quarantine")
 metrics = typer.Typer(no_args_is_help=True, help="Ask for metrics by name, grouped by any of their dimensions.")
 app.add_typer(metrics, name="metrics")
-
-console = Console(highlight=False)
-problems = Console(stderr=True, highlight=False)
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")]
 OfReason = Annotated[Reason | None, typer.Option(metavar="REASON", help="Only this reason, for example too_late.")]
@@ -123,19 +130,19 @@ def status(as_json: AsJson = False) -> None:
     settings = load_settings()
     recent, current = looks.recent(settings), _current(settings)
     if as_json:
-        _print_json({"release": current and current.manifest, **recent})
+        print_json({"release": current and current.manifest, **recent})
         return
     if current is None:
         console.print(NOTHING_YET)
     else:
-        console.print(f"Release [bold]{current.id}[/], {_period(current)}, {_size(current.database)}")
+        console.print(f"Release [bold]{current.id}[/], {period(current)}, {size(current.database)}")
         console.print(f"Its audit: liftoff report {current.id}", soft_wrap=True)
         if gaps := current.manifest.gap_dates:
             console.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
-    for title, rows in (recent | {"landed": [_at_a_glance(row) for row in recent["landed"]]}).items():
+    for title, rows in (recent | {"landed": [landed_at_a_glance(row) for row in recent["landed"]]}).items():
         if rows:
             console.print()
-            _print_table(_without_empty_columns(rows), title=title.capitalize())
+            print_table(without_empty_columns(rows), title=title.capitalize())
 
 
 @app.command()
@@ -158,9 +165,9 @@ def query(
         asked = f"Release {release.id}" if release else "What landed"
         raise WrongUsage(f"{asked} cannot answer that.\n{error}") from None
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 @app.command()
@@ -182,12 +189,12 @@ def profile(
     with problems.status("Looking at what landed"):
         found = explore(window, table)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
-    _print_table([_profiled(one) for one in found.tables])
-    _print_found("Worth a look", [one for one in found.suspicions if one.weight != "note"])
-    _print_found("Changed since the last profile", found.changes)
-    page = _short(kept.pages(settings.lake_dir)[found.profile_id])
+    print_table([profiled_at_a_glance(one) for one in found.tables])
+    print_found("Worth a look", [one for one in found.suspicions if one.weight != "note"])
+    print_found("Changed since the last profile", found.changes)
+    page = short(kept.pages(settings.lake_dir)[found.profile_id])
     console.print(f"\nAll of it: open {page} in a browser.", soft_wrap=True)
 
 
@@ -198,12 +205,12 @@ def list_metrics(as_json: AsJson = False) -> None:
 
     found = SemanticLayer(warehouse_of(load_settings()).current()).metrics()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for group_by in dict.fromkeys(tuple(metric["group_by"]) for metric in found):
         console.print(f"[bold]By {', '.join(group_by)}[/]")
         alike = [metric for metric in found if tuple(metric["group_by"]) == group_by]
-        _print_table([{"metric": metric["name"], "": metric["label"]} for metric in alike])
+        print_table([{"metric": metric["name"], "": metric["label"]} for metric in alike])
         console.print()
 
 
@@ -238,9 +245,9 @@ def query_metrics(  # noqa: PLR0913, PLR0917 - they are options of MetricFlow's 
     with connect(settings, release.database, read_only=True) as connection:
         rows = layer.ask(connection, question)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _print_table(rows)
+        print_table(rows)
     if gaps := release.manifest.gap_dates:
         problems.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
 
@@ -252,7 +259,7 @@ def docs() -> None:
 
     settings = load_settings()
     page = write_docs(settings, warehouse_of(settings).current())
-    console.print(f"Open {_short(page)} in a browser.")
+    console.print(f"Open {short(page)} in a browser.")
 
 
 @app.command("tracking-plan")
@@ -260,7 +267,7 @@ def write_plan() -> None:
     """Write what clients send, what it means, and which metrics break without it, as one page."""
     from liftoff.tracking_plan import write_tracking_plan
 
-    console.print(f"Open {_short(write_tracking_plan(load_settings()))} in a browser.")
+    console.print(f"Open {short(write_tracking_plan(load_settings()))} in a browser.")
 
 
 @app.command()
@@ -270,12 +277,12 @@ def releases(as_json: AsJson = False) -> None:
     current = _current(settings)
     kept = warehouse_of(settings).releases()
     if as_json:
-        _print_json([{"is_current": release == current, **_read(release)} for release in kept])
+        print_json([{"is_current": release == current, **_read(release)} for release in kept])
         return
     if not kept:
         console.print(NOTHING_YET)
         return
-    _print_table(
+    print_table(
         [
             {
                 "release": release.id,
@@ -283,7 +290,7 @@ def releases(as_json: AsJson = False) -> None:
                 "last_date": release.manifest.last_date,
                 "restated": len(release.manifest.restated_dates),
                 "gaps": len(release.manifest.gap_dates),
-                "size": _size(release.database),
+                "size": size(release.database),
             }
             for release in kept
         ]
@@ -303,7 +310,7 @@ def report(
         print(kept.read_text(encoding="utf-8"), end="")  # noqa: T201 - exactly these bytes: rich would wrap them
         return
     page = kept.with_suffix(".html")
-    print(_short(page if page.exists() else kept))  # noqa: T201 - to be opened, whole
+    print(short(page if page.exists() else kept))  # noqa: T201 - to be opened, whole
 
 
 @app.command()
@@ -341,15 +348,15 @@ def list_quarantine(  # noqa: PLR0913, PLR0917 - each narrows the list
         app_version=app_version,
     )
     if as_json:
-        _print_json({"counts": counts, "records": records})
+        print_json({"counts": counts, "records": records})
     elif counts:
-        _print_table([_refused_at_a_glance(row) for row in counts[:KINDS_SHOWN]])
+        print_table([refused_at_a_glance(row) for row in counts[:KINDS_SHOWN]])
         if more := sum(row["records"] for row in counts[KINDS_SHOWN:]):
             console.print(
                 f"and {more:,} records of {len(counts) - KINDS_SHOWN:,} more kinds: narrow the list, or --json"
             )
         for record in records:
-            _print_refused(record)
+            print_refused(record)
     else:
         console.print("No such record is in quarantine.")
 
@@ -384,9 +391,9 @@ def replay_quarantine(
         _run_dag("replay_quarantine", conf, settings, display_on=problems if as_json else console)
         rows = looks.replayed(settings, began)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    _print_replayed(rows, is_rehearsal=dry_run)
+    print_replayed(rows, is_rehearsal=dry_run)
     for sentence in replay.left_out(Lake(settings.lake_dir), window):
         console.print(escape(sentence), soft_wrap=True)
     if dry_run:
@@ -403,10 +410,10 @@ def doctor(as_json: AsJson = False) -> None:
     """Check this machine, the settings and what is stored; each problem with its remedy."""
     findings = checks.examine()
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
-        marks = {look: _mark(look) for look in findings}
-        _print_table([{"": mark, "what": look.what, "found": look.found} for look, mark in marks.items()])
+        marks = {look: mark_of(look) for look in findings}
+        print_table([{"": mark, "what": look.what, "found": look.found} for look, mark in marks.items()])
         for look, mark in marks.items():
             if not look.is_fine:
                 console.print(f"[{mark.style}]{look.what}:[/] {escape(look.remedy)}")
@@ -459,7 +466,7 @@ def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = F
             display.show("truth")
             write_truth(product, days[-1], folder / "truth")
     console.print(
-        f"{lines:,} log lines of {describe_days(days)} are in {_short(settings.events_dir)}, "
+        f"{lines:,} log lines of {describe_days(days)} are in {short(settings.events_dir)}, "
         f"{changes:,} changes of accounts, subscriptions and payments in the upstream warehouse."
     )
 
@@ -510,12 +517,6 @@ def _simulator_errors() -> Iterator[None]:
         raise LiftoffError(str(error)) from None
 
 
-def _mark(look: checks.Finding) -> Text:
-    if look.is_fine:
-        return Text("ok", "green")
-    return Text("warning", "yellow") if look.is_warning else Text("problem", "red")
-
-
 def _exit_code(error: LiftoffError) -> int:
     if isinstance(error, Blocked):
         return BLOCKED
@@ -529,135 +530,13 @@ def _current(settings: Settings) -> Release | None:
         return None
 
 
-def _at_a_glance(landed: dict[str, Any]) -> dict[str, Any]:
-    """What of a table's landings fits 80 columns."""
-    shown = ("days", "last_day", "accepted", "quarantined", "duplicates")
-    return {"table": landed["source"].rpartition(".")[2]} | {name: landed[name] for name in shown}
-
-
-def _refused_at_a_glance(counted: dict[str, Any]) -> dict[str, Any]:
-    """What of a count of refused records fits 80 columns."""
-    event = " ".join(filter(None, (counted["event_name"], counted["schema_version"])))
-    shown = {"reason": counted["reason"], "table": counted["table"], "event": event}
-    return shown | {"app": counted["app_version"] or "", "days": counted["days"], "records": counted["records"]}
-
-
-def _print_refused(record: dict[str, Any]) -> None:
-    console.print(f"\n{record['day']} {record['file']}:{record['line']}  [bold]{record['reason']}[/]", end="")
-    console.print(f": {escape(record['detail'])}\n  [dim]{escape(record['raw'])}[/]")
-    if record["tried"] > 1:
-        reasons = ", ".join(dict.fromkeys(verdict["reason"] for verdict in record["tries"]))
-        console.print(f"  refused {record['tried']} times since {record['since']:%Y-%m-%d}: {reasons}")
-
-
-def _print_replayed(rows: Sequence[dict[str, Any]], *, is_rehearsal: bool) -> None:
-    if not rows:
-        console.print("Nothing to replay: no such log line is in quarantine.")
-        return
-    counted = {
-        reason: [row for row in rows if row["reason"] == reason] for reason in sorted({row["reason"] for row in rows})
-    }
-    _print_table(
-        [
-            {
-                "reason": reason,
-                "days": len({row["day"] for row in alike}),
-                "tried": sum(row["tried"] for row in alike),
-                "would be accepted" if is_rehearsal else "accepted": sum(row["accepted"] for row in alike),
-            }
-            for reason, alike in counted.items()
-        ]
-    )
-
-
-def _profiled(table: ProfiledTable) -> dict[str, Any]:
-    """What of a table's profile fits 80 columns."""
-    key = "+".join(table.grain.keys[0]) if table.grain.keys else "none"
-    return {"table": table.table, "rows": table.rows, "landings": len(table.days), "key": key}
-
-
-def _print_found(title: str, found: Sequence[Suspicion | Change]) -> None:
-    """Findings, a line each, and what shows them."""
-    if found:
-        console.print(f"\n[bold]{title}[/]")
-    for one in found:
-        shown = one.evidence if isinstance(one, Suspicion) else " → ".join(filter(None, (one.before, one.after)))
-        console.print(f"{escape(' '.join(filter(None, (one.table, one.column, one.says))))}\n  [dim]{escape(shown)}[/]")
-
-
 def _read(release: Release) -> dict[str, Any]:
     manifest = release.manifest
     return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__ if name != "inputs"}
 
 
-def _print_table(rows: Sequence[dict[str, Any]], *, title: str | None = None) -> None:
-    """A table where it fits the terminal; else, as psql does, one value a line."""
-    if not rows:
-        console.print("No rows.")
-        return
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for name, value in rows[0].items():
-        table.add_column(name, justify="right" if _is_number(value) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(_cell, row.values()))
-    if Measurement.get(console, console.options.update(width=1_000), table).maximum <= console.width or _has_text(rows):
-        console.print(table)
-        return
-    width = max(map(len, rows[0]))
-    for row in rows:
-        console.print()
-        for name, value in row.items():
-            console.print(f"{name:<{width}} ", _cell(value))
-
-
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _without_empty_columns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    filled = [name for name in rows[0] if any(row[name] not in {None, ""} for row in rows)]
-    return [{name: row[name] for name in filled} for row in rows]
-
-
-def _cell(value: Any) -> RenderableType:
-    match value:
-        case Text():
-            return value
-        case None:
-            return Text("null", "dim")
-        case bool():
-            return str(value).lower()
-        case datetime():
-            return f"{value:%Y-%m-%d %H:%M:%S}"
-        case int() | float():
-            return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-        case _:
-            return escape(str(value))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _has_text(rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether a column holds sentences, which a table can fold without harm."""
-    return any(isinstance(value, str) and value.count(" ") > 4 for row in rows for value in row.values())
-
-
-def _print_json(value: Any) -> None:
-    print(to_json(value, indent=1).decode())  # noqa: T201 - exactly these bytes: rich would wrap them
-
-
-def _period(release: Release) -> str:
-    return f"{release.manifest.launch_date} to {release.manifest.last_date}"
-
-
-def _size(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:,.1f} MB"
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 if __name__ == "__main__":

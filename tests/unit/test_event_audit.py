@@ -65,7 +65,10 @@ def stage(lake: Lake, day: date, change: str = "from good", **counts: Any) -> Ou
 
 
 def judge(lake: Lake, staged: Sequence[Outcome], baseline: Outcome | None = None) -> Report:
-    accepted = {baseline.day: lake.pending(baseline) / "data.parquet"} if baseline else {}
+    accepted = {}
+    if baseline:
+        lake.accept(baseline)
+        accepted[baseline.day] = lake.landing_dir("events", "events", baseline.day) / "data.parquet"
     return gate.audit_events(load_settings(), lake, staged, accepted)
 
 
