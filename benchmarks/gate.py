@@ -75,7 +75,9 @@ def main() -> None:
     for column in ("", "wall s", "cpu s", "peak MB"):
         table.add_column(column, justify="right" if column else "left")
     for name in runs:
-        table.add_row(name, *(f"{figures[name][unit]:.1f}" for unit in ("wall", "cpu")), f"{figures[name]['peak_mb']:.0f}")
+        table.add_row(
+            name, *(f"{figures[name][unit]:.1f}" for unit in ("wall", "cpu")), f"{figures[name]['peak_mb']:.0f}"
+        )
     table.add_row("the gate adds", *(f"{figures['added'][unit]:.0%}" for unit in ("wall", "cpu")), "")
     Console().print(table)
 

@@ -147,6 +147,7 @@ def _built(candidate: Candidate, plan: BuildPlan) -> gate.Built:
         gap_dates=plan.gap_dates,
         restated_dates=plan.restated_dates,
         landed=plan.landed_records,
+        inputs_dir=candidate.inputs,
         inputs={_input_file(candidate, one): one.rows for one in plan.landings_read},
     )
 

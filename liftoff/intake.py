@@ -164,10 +164,11 @@ def _log_staged(outcome: Outcome) -> None:
 
 
 def audit_events(settings: Settings, lake: Lake, staged: Sequence[Outcome]) -> gate.Report:
-    """One audit for all days. Each is compared with the last ones before it that were accepted."""
-    first = min(outcome.day for outcome in staged)
-    earlier = [landed.day for landed in lake.accepted(EVENTS, EVENTS) if landed.day < first][-gate.TRAILING_DAYS :]
-    baseline = {day: lake.landing_dir(EVENTS, EVENTS, day) / "data.parquet" for day in earlier}
+    """One audit for all days. Each is compared with the last ones before it, staged or accepted."""
+    days = {outcome.day for outcome in staged}
+    accepted = [landed.day for landed in lake.accepted(EVENTS, EVENTS) if landed.day not in days]
+    trailing = {one for day in days for one in [one for one in accepted if one < day][-gate.TRAILING_DAYS :]}
+    baseline = {day: lake.landing_dir(EVENTS, EVENTS, day) / "data.parquet" for day in sorted(trailing)}
     return gate.audit_events(settings, lake, staged, baseline)
 
 

@@ -36,7 +36,8 @@ def keep_audit(settings: Settings, report: Report) -> str:
     """Keep what an audit found: the whole report, its page, and a row for each check. Returns the page."""
     kept = settings.lake_dir / "reports" / f"{report.gate_id}.json"
     write_json(kept, report)
-    audit = {"gate_id": report.gate_id, "subject": report.subject, "checked_at": report.started_at}
+    names = ("gate_id", "subject", "judged_days")
+    audit = {name: getattr(report, name) for name in names} | {"checked_at": report.started_at}
     meta.record(settings.lake_dir, "check_result", [audit | dataclasses.asdict(result) for result in report.results])
     html = page.render(report, history=read_history(settings.lake_dir, report))
     write_bytes(kept.with_suffix(".html"), html.encode())

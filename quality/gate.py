@@ -210,7 +210,8 @@ def audit_events(settings: Settings, lake: Lake, staged: Sequence[Outcome], base
         if not report.failures:
             break
     subject = f"Landing of events {describe_days(failed_days or {outcome.day for outcome in staged})}"
-    return Report(new_id(), subject, started_at, time.perf_counter() - clock, tuple(found.values()))
+    seconds = time.perf_counter() - clock
+    return Report(new_id(), subject, started_at, seconds, tuple(found.values()), judged_days=len(staged))
 
 
 def audit_tables(settings: Settings, lake: Lake, staged: Sequence[Outcome], subject: str) -> Report:
@@ -228,7 +229,7 @@ def audit_tables(settings: Settings, lake: Lake, staged: Sequence[Outcome], subj
         report = _judge(connection, contracts, subject, settings.salt())
     windows = {table: {one.day for one in staged if one.table == table} for table in {one.table for one in staged}}
     results = tuple(_with_days(result, windows[result.table]) for result in report.results)
-    return dataclasses.replace(report, results=results)
+    return dataclasses.replace(report, results=results, judged_days=len({outcome.day for outcome in staged}))
 
 
 def _audit_remaining(
@@ -287,8 +288,8 @@ def audit_marts(settings: Settings, connection: duckdb.DuckDBPyConnection, built
     """
     contracts = sorted((CONTRACTS_DIR / "marts").glob("*.yml"))
     with _readable():
-        inputs = inputs_as_accepted(settings, built.inputs)
-        landed_events = events_by_day(settings, built.inputs, built.restated_dates)
+        inputs = inputs_as_accepted(settings, built)
+        landed_events = events_by_day(settings, built)
     variables = {
         "last_date": str(built.last_date),
         "launch_date": str(built.launch_date),
@@ -296,7 +297,9 @@ def audit_marts(settings: Settings, connection: duckdb.DuckDBPyConnection, built
         "restated_dates": _sql_list(f"date '{day}'" for day in built.restated_dates),
         "late_arrival_days": str(settings.late_arrival_days),
         "active_definition": settings.active_definition,
-        "landed_events_by_day": _sql_list(f"(date '{day}', {count})" for day, count in landed_events.items()),
+        "landed_events_by_day": _sql_list(
+            f"(date '{day}', {copies}, {events})" for day, copies, events in landed_events
+        ),
         **{f"landed_{table}": str(records) for table, records in built.landed.items()},
     }
     report = audit(connection, contracts, subject=subject, variables=variables, salt=settings.salt())
@@ -329,4 +332,7 @@ def _unmatched(connection: duckdb.DuckDBPyConnection, contracts: set[str]) -> li
         select name, name || ' is judged by no contract: make it a table of schema main with a contract, or drop it'
         from unexpected
     """).fetchall()
-    return [CheckResult(name, "under_contract", "failed", None, "", message) for name, message in sorted(complaints)]
+    return [
+        CheckResult(name, "under_contract", "failed", None, "", message, owner="data-platform")
+        for name, message in sorted(complaints)
+    ]

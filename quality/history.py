@@ -1,6 +1,5 @@
 """What each check of a report measured before, and the small chart of it."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -69,7 +68,7 @@ def read_history(lake_dir: Path, report: Report) -> History:
         with suppress(OSError, ValueError, LookupError):  # a page is worth more than a point of a line
             lines = path.read_bytes().splitlines()
             first = from_json(lines[0])
-            if first["gate_id"] >= report.gate_id or _extent(first["subject"]) != _extent(report.subject):
+            if first["gate_id"] >= report.gate_id or _extent(first["judged_days"]) != _extent(report.judged_days):
                 continue
             rows = [row for row in map(from_json, lines) if row["table"] in tables]
             for row in rows:
@@ -118,6 +117,6 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1_000 else f"{value:,.4g}"
 
 
-def _extent(subject: str) -> int:
+def _extent(judged_days: int) -> int:
     """What an audit was about: no day (a build), one, or several (2)."""
-    return min(len(re.findall(r"\d{4}-\d\d-\d\d", subject)), 2)
+    return min(judged_days, 2)

@@ -46,7 +46,9 @@ def show_landings(connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Seq
         connection.execute(f"""
             create view {table} as
             select landing.dt, landed.* exclude (filename)
-            from read_parquet([{files}], union_by_name = true, filename = true) as landed
+            from read_parquet(
+                [{files}], union_by_name = true, filename = true, hive_partitioning = false
+            ) as landed
             inner join landing using (filename)
         """)
 

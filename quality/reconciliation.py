@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from quality.report import CheckResult
@@ -23,12 +23,14 @@ class Built:
     """The event days that this build made anew."""
     landed: Mapping[str, int]
     """How many records of each landed table it stands on."""
+    inputs_dir: Path
+    """The folder of all files that it could read."""
     inputs: Mapping[Path, int]
-    """The landings that it read, `<source>/<table>/<day>.parquet` each, and how many records of each were accepted."""
+    """Those of its plan, `<source>/<table>/<day>.parquet` each, and how many records of each were accepted."""
 
 
-def inputs_as_accepted(settings: Settings, inputs: Mapping[Path, int]) -> CheckResult:
-    """Whether the files that a build read hold what the lake says of their landings.
+def inputs_as_accepted(settings: Settings, built: Built) -> CheckResult:
+    """Whether the files that a build read are those of its plan, and hold what the lake says of these landings.
 
     Raises:
         duckdb.Error: a file cannot be read.
@@ -36,41 +38,53 @@ def inputs_as_accepted(settings: Settings, inputs: Mapping[Path, int]) -> CheckR
     with connect(settings) as connection:
         held = dict(
             connection.execute(
-                "select file_name, num_rows from parquet_file_metadata($files)", {"files": [*map(str, inputs)]}
+                "select file_name, num_rows from parquet_file_metadata($files)", {"files": [*map(str, built.inputs)]}
             ).fetchall()
         )
     differences = [
-        f"{'/'.join(path.with_suffix('').parts[-3:])}: {held.get(str(path), 0):,} records, {accepted:,} were accepted"
-        for path, accepted in inputs.items()
+        f"{_landing(path)}: {held.get(str(path), 0):,} records, {accepted:,} were accepted"
+        for path, accepted in built.inputs.items()
         if held.get(str(path)) != accepted
     ]
+    others = sorted({*built.inputs_dir.rglob("*.parquet")} - built.inputs.keys())
+    differences += [f"{_landing(path)}: the plan does not name it" for path in others]
     return CheckResult(
         table="inputs",
         name="as_accepted",
         outcome="failed" if differences else "passed",
         value=float(len(differences)),
         threshold="must be 0",
-        message="; ".join(differences) or "Each landing that was read holds what was accepted of it",
+        message="; ".join(differences) or "Each landing that was read holds what was accepted of it, and no other was",
+        owner="data-platform",
     )
 
 
-def events_by_day(settings: Settings, inputs: Mapping[Path, int], days: Sequence[date]) -> dict[date, int]:
-    """How many copies of events of each of these days lie in the files that a build read.
+def _landing(path: Path) -> str:
+    return "/".join(path.with_suffix("").parts[-3:])
+
+
+def events_by_day(settings: Settings, built: Built) -> list[tuple[date, int, int]]:
+    """How many copies of how many events of each restated day lie in the files that a build read.
 
     Raises:
         duckdb.Error: a file cannot be read.
     """
-    files = [str(path) for path in inputs if path.parent.name == "events"]
-    if not files:
-        return {}
+    files = [str(path) for path in built.inputs if path.parent.name == "events"]
+    if not files or not built.restated_dates:
+        return []
+    # The range lets whole parts of files be skipped, which the list of days cannot.
+    first, after = min(built.restated_dates), max(built.restated_dates) + timedelta(days=1)
     with connect(settings) as connection:
-        found = connection.execute(
+        counted: list[tuple[date, int, int]] = connection.execute(
             """
-            select cast(event_at as date) as event_date, count(*)
-            from read_parquet($files, union_by_name = true)
-            where list_contains(cast($days as date[]), cast(event_at as date))
+            select cast(event_at as date) as event_date, count(*), count(distinct event_id)
+            from read_parquet($files, union_by_name = true, hive_partitioning = false)
+            where
+                event_at >= $first
+                and event_at < $after
+                and list_contains(cast($days as date[]), cast(event_at as date))
             group by event_date
             """,
-            {"files": files, "days": [*days]},
-        )
-        return dict(found.fetchall())
+            {"files": files, "first": first, "after": after, "days": [*built.restated_dates]},
+        ).fetchall()
+    return counted

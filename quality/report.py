@@ -56,6 +56,8 @@ class Report:
     started_at: datetime
     seconds: float
     results: tuple[CheckResult, ...]
+    judged_days: int = 0
+    """Of how many days landings were judged; 0 for a build."""
 
     @property
     def passed(self) -> bool:

@@ -65,6 +65,7 @@ TABLES: dict[str, dict[str, str]] = {
         "days": "DATE[]",
         "owner": "VARCHAR",
         "severity": "VARCHAR",
+        "judged_days": "BIGINT",
     },
     "build": {
         "build_id": "VARCHAR",

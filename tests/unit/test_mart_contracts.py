@@ -1,8 +1,9 @@
 """The contracts of the marts: green on clean marts, and each check seen red."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -162,6 +163,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set copy_count = copy_count + 1 where event_date = '2026-01-07'",
             "delete from this where event_date = '2026-01-07'",
             "insert into this values ('2026-01-21', 1, 0, 0)",
+            "update this set event_count = event_count - 1 where event_date = '2026-01-07'",
         ],
         "copies_fit": [
             "update this set event_count = copy_count + 1 where event_date = '2026-01-07'",
@@ -1062,7 +1064,10 @@ def clean_marts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[dat
             landed = connection.execute("select event_date, copy_count from fct_event_day").fetchall()
         path.with_name("events").mkdir()
         for day, copies in landed:
-            copy = duckdb.sql(f"select timestamp '{day}' + to_minutes(range) as event_at from range({copies})")
+            copy = duckdb.sql(f"""
+                select timestamp '{day}' + to_minutes(range) as event_at, greatest(range, 1) as event_id
+                from range({copies})
+            """)
             copy.write_parquet(str(path.with_name("events") / f"{day}.parquet"))
         return path
 
@@ -1085,23 +1090,28 @@ def marts(
         yield build
 
 
-def inputs_of(connection: duckdb.DuckDBPyConnection) -> dict[Path, int]:
-    """The landings beside a database, and how many records each of them has."""
+def built_of(
+    connection: duckdb.DuckDBPyConnection,
+    gap_dates: Sequence[date] = (),
+    last: date = LAST,
+    days: Sequence[date] | None = None,
+) -> gate.Built:
+    """What a database says of itself, made of the landings beside it."""
     ((path,),) = connection.execute("select path from duckdb_databases() where not internal").fetchall()
-    files = sorted(Path(path).with_name("events").glob("*.parquet"))
-    return {file: parquet.read_metadata(file).num_rows for file in files}
+    folder = Path(path).with_name("events")
+    inputs = {file: parquet.read_metadata(file).num_rows for file in sorted(folder.glob("*.parquet"))}
+    return gate.Built(LAUNCH, last, gap_dates, days or days_between(LAUNCH, last), LANDED, folder, inputs)
 
 
 def audit(connection: duckdb.DuckDBPyConnection, gap_dates: tuple[date, ...] = (), last: date = LAST) -> Report:
-    days = days_between(LAUNCH, last)
-    built = gate.Built(LAUNCH, last, gap_dates, days, LANDED, inputs_of(connection))
+    built = built_of(connection, gap_dates, last)
     return gate.audit_marts(load_settings(), connection, built, subject="Build 1")
 
 
 def audit_one(connection: duckdb.DuckDBPyConnection, table: str, gap_dates: tuple[date, ...] = ()) -> dict[str, str]:
     """Outcome by check of one mart's contract."""
     days = days_between(LAUNCH, AFTER_FOUR_WEEKS)
-    landed = events_by_day(load_settings(), inputs_of(connection), days) if table == "fct_event_day" else {}
+    landed = events_by_day(load_settings(), built_of(connection, days=days)) if table == "fct_event_day" else []
     report = gate.audit(
         connection,
         [CONTRACTS_DIR / "marts" / f"{table}.yml"],
@@ -1111,7 +1121,7 @@ def audit_one(connection: duckdb.DuckDBPyConnection, table: str, gap_dates: tupl
             "last_date": str(LAST),
             "gap_dates": str([str(day) for day in gap_dates]),
             "restated_dates": str([str(day) for day in days]),
-            "landed_events_by_day": str([(str(day), count) for day, count in landed.items()]),
+            "landed_events_by_day": str([(str(day), copies, events) for day, copies, events in landed]),
             "late_arrival_days": "3",
             "active_definition": "used",
             **{f"landed_{name}": str(records) for name, records in LANDED.items()},
@@ -1297,12 +1307,15 @@ def test_what_could_not_be_compared_yet_is_a_note(marts: Callable[..., duckdb.Du
 
 def test_a_landing_that_is_not_what_was_accepted_fails(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
     connection = marts()
-    inputs = inputs_of(connection)
-    changed = next(iter(inputs))
-    built = gate.Built(LAUNCH, LAST, (), days_between(LAUNCH, LAST), LANDED, inputs | {changed: inputs[changed] + 1})
-    (failure,) = gate.audit_marts(load_settings(), connection, built, subject="Build 1").failures
-    assert (failure.table, failure.name) == ("inputs", "as_accepted")
-    assert failure.message.endswith(f"{inputs[changed]} records, {inputs[changed] + 1} were accepted")
+    built = built_of(connection)
+    (changed, rows), (other, _), *_ = built.inputs.items()
+    inputs = {path: count for path, count in built.inputs.items() if path != other} | {changed: rows + 1}
+    report = gate.audit_marts(load_settings(), connection, replace(built, inputs=inputs), subject="Build 1")
+    (failure,) = (failure for failure in report.failures if failure.table == "inputs")
+    assert failure.name == "as_accepted"
+    said = failure.message.split("; ")
+    assert said[0].endswith(f"events/{changed.stem}: {rows} records, {rows + 1} were accepted")
+    assert said[1].endswith(f"events/{other.stem}: the plan does not name it")
 
 
 def test_days_that_this_build_did_not_restate_are_not_warned_of_again(
@@ -1313,7 +1326,7 @@ def test_days_that_this_build_did_not_restate_are_not_warned_of_again(
         "update mart_app_stability_daily set started_sessions = 100, crash_free_sessions = 0 "
         "where segment_value = 'web 1.0.0'"
     )
-    built = gate.Built(LAUNCH, LAST, (), [LAST], LANDED, inputs_of(connection))
+    built = built_of(connection, days=[LAST])
     report = gate.audit_marts(load_settings(), connection, built, subject="Build 1")
     assert "crashes_usual" not in {warning.name for warning in report.warnings}
 
