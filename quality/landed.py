@@ -18,8 +18,9 @@ from storage.lake import Lake, Outcome
 def show_landings(connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Sequence[Outcome]) -> None:
     """Give an in-memory connection the relations that the contracts of landed tables speak of.
 
-    `landing` (one row a table and day of the window: what ingestion counted) and, for each table under its name, all
-    columns of what it wrote, and the landing day `dt`.
+    `landing` (one row a table and day of the window: what ingestion counted), `earlier_landing` (how many records of
+    these tables were accepted on other days) and, for each table under its name, all columns of what it wrote, and the
+    landing day `dt`.
 
     Raises:
         duckdb.Error: a data file cannot be read.
@@ -38,7 +39,12 @@ def show_landings(connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Seq
             for path, one in landings.items()
         ],
     )
-    for table in sorted({outcome.table for outcome in staged}):
+    connection.execute("create table earlier_landing (table_name varchar, dt date, accepted bigint)")
+    tables = sorted({outcome.table for outcome in staged})
+    days = {(outcome.table, outcome.day) for outcome in staged}
+    for one in (one for table in tables for one in lake.accepted(table=table) if (table, one.day) not in days):
+        connection.execute("insert into earlier_landing values (?, ?, ?)", [one.table, one.day, one.accepted])
+    for table in tables:
         # By name, as dbt reads landings, so that a column may be new from some day on. A view takes no parameters.
         files = ", ".join(
             "'" + path.replace("'", "''") + "'" for path, outcome in landings.items() if outcome.table == table

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from contracts import SQL_TYPES, EventContract, Field, load_event_contracts
+from liftoff import intake
 from quality import gate, soda
 from quality.gate import GateError, Report
 from quality.landed import show_landings
@@ -306,7 +307,7 @@ def test_a_first_day_ever_says_cold_start_and_that_is_no_warning(
     ]
     assert report.passed
     assert not report.warnings
-    assert report.sentence() == "Landing of events 2026-01-05 to 2026-01-06 passed 18 checks."
+    assert report.sentence() == "Landing of events 2026-01-05 to 2026-01-06 passed 19 checks."
 
 
 def test_a_platform_that_is_new_is_left_out_and_counted(
@@ -364,10 +365,20 @@ TREND_CHANGES = [
         "select * replace (if(hour(received_at) < 19, '2.0.0', '1.0.0') as app_version) from good",
         {"shares_steady": "version 2.0.0: 79% of sessions, usually 0%"},
     ),
-    ("select * replace (if(event_id like '%-2-2026%', 'BR', 'NA') as country_code) from good", {}),
+    (
+        "select * replace (if(event_id like '%-2-2026%', 'BR', 'NA') as country_code) from good",
+        {"sessions_usual": "country BR: 96 sessions, usually 0"},
+    ),
+    (
+        "select * replace (if(event_id like '%-2-2026%', 'tv', platform) as platform) from good",
+        {},
+    ),
     (
         "select * replace (if(minute(received_at) < 2, 'BR', 'NA') as country_code) from good",
-        {"shares_steady": "country BR: 40% of sessions, usually 0%"},
+        {
+            "sessions_usual": "country BR: 192 sessions, usually 0",
+            "shares_steady": "country BR: 40% of sessions, usually 0%",
+        },
     ),
 ]
 
@@ -384,6 +395,20 @@ def test_a_day_unlike_the_seven_before_it_warns_and_says_how(
     for name, said in expected.items():
         assert found[name].days == (days[7],)
         assert f"{days[7]}: {said}" in found[name].message
+
+
+def test_days_apart_are_each_compared_with_those_right_before_them(
+    lake: Lake, land: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [FIRST + timedelta(number) for number in range(18)]
+    for day in days:
+        lake.accept(land(day))
+    judge_all = Mock()
+    monkeypatch.setattr(gate, "audit_events", judge_all)
+    intake.audit_events(load_settings(), lake, [land(days[2]), land(days[15])])
+    *_, baseline = judge_all.call_args.args
+    assert list(baseline) == [*days[:2], *days[8:15]]
+    assert all(path.exists() for path in baseline.values())
 
 
 def test_a_day_with_fewer_than_seven_before_it_is_not_called_unusual(

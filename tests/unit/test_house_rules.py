@@ -1,13 +1,17 @@
 """House rules for the shape of the code. Each message names the remedy."""
 
 import ast
+import fnmatch
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from quality.contract import CONTRACTS_DIR
+from quality.landed import landed_contract
 from storage.settings import PROJECT_DIR
 
 # What each package may import of ours. The order is the way down: nothing imports what stands below it here.
@@ -82,3 +86,16 @@ def test_a_machine_without_a_supported_python_gets_one_sentence(tmp_path: Path) 
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "Python 3.11, 3.12 or 3.13" in done.stderr
+
+
+def test_the_runbook_names_checks_that_there_are() -> None:
+    known = {check.name for table in ("events", "rates") for check in landed_contract(table).checks}
+    for path in (CONTRACTS_DIR / "marts").glob("*.yml"):
+        known |= set(re.findall(r"qualifier: (\w+)", path.read_text()))
+    page = (PROJECT_DIR / "docs/runbooks/gate-blocked.md").read_text()
+    named = {
+        name for row in re.findall(r"^\| (`[^|]+)\|", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)
+    }
+    assert len(named) > 10
+    missing = {name for name in named - {"as_accepted"} if not fnmatch.filter(known, name)}
+    assert not missing, f"docs/runbooks/gate-blocked.md names {missing}, which no contract has"

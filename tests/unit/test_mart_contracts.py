@@ -1299,10 +1299,13 @@ def test_a_few_lost_events_are_not_worth_a_warning(
 
 def test_what_could_not_be_compared_yet_is_a_note(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
     report = audit(marts(last=AFTER_FOUR_WEEKS), last=AFTER_FOUR_WEEKS)
-    (note,) = report.notes
-    assert (note.table, note.name) == ("mart_active_users_rolling", "cold_start")
-    assert list(note.days) == days_between(LAUNCH, LAUNCH + timedelta(27))
-    assert "2026-01-05: compared with 0 of 4 weeks before it" in note.message
+    weekdays, crashes = sorted(report.notes, key=lambda note: note.table)
+    assert (weekdays.table, weekdays.name) == ("mart_active_users_rolling", "cold_start")
+    assert list(weekdays.days) == days_between(LAUNCH, LAUNCH + timedelta(27))
+    assert "2026-01-05: 5 of 5 segments not compared: fewer than four weeks before it" in weekdays.message
+    assert (crashes.table, crashes.name) == ("mart_app_stability_daily", "cold_start")
+    assert list(crashes.days) == days_between(LAUNCH, LAUNCH + timedelta(6))
+    assert "2026-01-06: compared with 1 of 7 landed days before it" in crashes.message
 
 
 def test_a_landing_that_is_not_what_was_accepted_fails(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:

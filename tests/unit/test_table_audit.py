@@ -233,10 +233,26 @@ def test_an_answer_that_cannot_be_true_does_not_land(
 
 def test_every_check_of_every_landed_table_was_seen_red() -> None:
     seen = {(table, check) for table, check, _ in [*UPSTREAM_DAMAGES, *SERVICE_DAMAGES]}
-    common = {"schema", "counts_add_up", "quarantined_share"}
+    common = {"schema", "counts_add_up", "quarantined_share", "records_usual"}
     for table in (*UPSTREAM, *SERVICES):
         for check in landed_contract(table).checks:
             assert check.name in common or (table, check.name) in seen, f"{table}: nothing breaks {check.name} above"
+
+
+@pytest.mark.parametrize(("usual", "warns"), [(400, False), (401, True)])
+def test_a_table_that_dries_up_is_warned_of(
+    usual: int,
+    warns: bool,  # noqa: FBT001 - pytest passes it by name
+    lake: Lake,
+    land: Land,
+    judge: Judge,
+) -> None:
+    for number in range(7):
+        lake.accept(land("payments", MONDAY + number * DAY, read=usual, accepted=usual))
+    report = judge([land("payments", MONDAY + 7 * DAY)])
+    assert report.passed
+    said = [f"2026-01-12: 40 records, usually {usual}"] if warns else []
+    assert [warning.message for warning in report.warnings] == said
 
 
 def test_rates_that_are_seven_days_old_still_land(land: Land, judge: Judge) -> None:
