@@ -61,6 +61,11 @@ SECTIONS = {
         "The whole process: every landed table measured, compared with the profile before, and drawn as a page.",
         ("benchmarks.profile",),
     ),
+    "gate": Section(
+        "What the gate adds to a one-day run",
+        "The DAG load_window for the demo's last day, headless, with its audits and with audits that pass unseen.",
+        ("benchmarks.gate",),
+    ),
     "metrics": Section(
         "Retention and rolling actives of a million people",
         "Against the SQL that tutorials give, which has to be run for each answer: both kinds of retention, and each "
