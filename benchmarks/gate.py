@@ -37,10 +37,10 @@ gate.audit_events = gate.audit_tables = gate.audit_marts = pass_all
 records.keep_audit = lambda settings, report: ""
 """
 """Put before a run: nothing is audited and no report is kept."""
-RUN = """
+RUN = f"""
 from liftoff.cli import app
-app(["run", "--start", {day!r}, "--end", {day!r}])
-""".format(day=LAST)
+app(["run", "--start", {LAST!r}, "--end", {LAST!r}])
+"""
 
 
 def main() -> None:
