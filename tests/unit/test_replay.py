@@ -53,8 +53,12 @@ def mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mend:
     """Changes contract files: each by name, its whole text or a pair of what it says and what it is to say."""
     folder = tmp_path / "contracts"
     shutil.copytree(CONTRACTS_DIR, folder)
-    for module in ("ingestion.events._contracts", "quality.event_window.load_event_contracts"):
-        monkeypatch.setattr(module, lambda: load_event_contracts(folder))
+    for reader in (
+        "ingestion.events._contracts",
+        "quality.event_window.load_event_contracts",
+        "quality.landed.load_event_contracts",
+    ):
+        monkeypatch.setattr(reader, lambda: load_event_contracts(folder))
 
     def change(**files: str | tuple[str, str]) -> None:
         for name, text in files.items():
