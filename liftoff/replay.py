@@ -139,7 +139,7 @@ def _rows(replay: Replay) -> Rows:
     outcome = replay.outcome
     about = {name: getattr(outcome, name) for name in ("source", "table", "day", "rules")} | {
         "contract_digest": replay.contract_digest,
-        "ingest_id": outcome.ingest_id if outcome.status == "staged" else "",
+        "ingest_id": outcome.ingest_id if outcome.status == "staged" else None,
     }
     return [about | {"reason": reason} | dataclasses.asdict(count) for reason, count in replay.by_reason.items()]
 

@@ -23,6 +23,7 @@ from ingestion.replay import Replay, Tried, stage_replay
 from liftoff import intake, looks, replay
 from liftoff.plan import OtherRules, Window
 from storage import meta
+from storage.days import now
 from storage.engine import connect
 from storage.errors import Blocked, WrongUsage
 from storage.files import replace
@@ -415,13 +416,25 @@ def test_a_replay_leaves_a_row_for_each_day_and_reason_and_one_for_each_landing(
     assert rows == [
         (DAY, "not_json", 1, 0, landed().ingest_id),
         (DAY, "unknown_version", 2, 2, landed().ingest_id),
-        (DAY, "not_json", 1, 0, ""),
+        (DAY, "not_json", 1, 0, None),
     ]
     assert [(row["status"], row["replay_of"]) for row in recorded("ingest")] == [
         ("accepted", ""),
         ("accepted", before.ingest_id),
     ]
     assert landed().gate_id
+
+
+def test_a_replay_that_adds_nothing_is_told_once_whatever_failed_to_land_before() -> None:
+    for _ in range(2):
+        with pytest.raises(intake.LandingFailed):
+            intake.land_events(Window(NEXT_DAY, NEXT_DAY))
+    audited(b"no JSON")
+    began = now()
+    replay.replay_events()
+    assert [(row["day"], row["tried"], row["status"]) for row in looks.replayed(load_settings(), began)] == [
+        (DAY, 1, "unchanged")
+    ]
 
 
 def test_a_replay_that_the_gate_refuses_leaves_the_landing_and_all_that_it_refused(mend: Mend) -> None:
