@@ -67,9 +67,8 @@ LANDED = """
     group by all
     order by all
 """
-# What a record says of itself is shown where it is JSON. Bytes that a terminal cannot show are shown as dots.
+# What a record says of itself is told where it is JSON: whole, because it is filtered and counted by.
 REFUSED = f"""
-    create temporary macro shown(value, length) as left(regexp_replace(value, '[^ -~]', '·', 'g'), length);
     create temporary table refused as
     with kept as (
         select null::{TRIES} as tries where false
@@ -86,13 +85,13 @@ REFUSED = f"""
     )
     select
         dt as day, path[-3] as "table", file, line, reason, detail,
-        shown(record ->> 'event_name', 30) as event_name,
-        shown(record ->> 'schema_version', 8) as schema_version,
-        shown(record ->> 'app_version', 12) as app_version,
+        record ->> 'event_name' as event_name,
+        record ->> 'schema_version' as schema_version,
+        record ->> 'app_version' as app_version,
         coalesce(tries[1].tried_at, strptime(path[-1][:15], '%Y%m%dT%H%M%S')) as since,
         coalesce(len(tries), 1) as tried,
         tries,
-        shown(said, 76) as raw
+        left(said, 76) as raw
     from read
 """
 REFUSED_COUNTS = """

@@ -85,18 +85,25 @@ def landed_at_a_glance(landed: dict[str, Any]) -> dict[str, Any]:
 
 def refused_at_a_glance(counted: dict[str, Any]) -> dict[str, Any]:
     """What of a count of refused records fits 80 columns."""
-    event = " ".join(filter(None, (counted["event_name"], counted["schema_version"])))
+    event = " ".join(filter(None, (_shown(counted["event_name"], 30), _shown(counted["schema_version"], 8))))
     shown = {"reason": counted["reason"], "table": counted["table"], "event": event}
-    return shown | {"app": counted["app_version"] or "", "days": counted["days"], "records": counted["records"]}
+    app_version = _shown(counted["app_version"], 12)
+    return shown | {"app": app_version, "days": counted["days"], "records": counted["records"]}
 
 
 def print_refused(record: dict[str, Any]) -> None:
     """A refused record, why, and how often it was tried."""
     console.print(f"\n{record['day']} {record['file']}:{record['line']}  [bold]{record['reason']}[/]", end="")
-    console.print(f": {escape(record['detail'])}\n  [dim]{escape(record['raw'])}[/]")
+    console.print(f": {escape(_shown(record['detail']))}\n  [dim]{escape(_shown(record['raw']))}[/]")
     if record["tried"] > 1:
         reasons = ", ".join(dict.fromkeys(verdict["reason"] for verdict in record["tries"]))
         console.print(f"  refused {record['tried']} times since {record['since']:%Y-%m-%d}: {reasons}")
+
+
+def _shown(said: str | None, length: int | None = None) -> str:
+    """What a client said, cut to a length. What cannot be printed, and could steer a terminal, is a dot."""
+    said = "".join(character if character.isprintable() else "·" for character in said or "")
+    return said if length is None or len(said) <= length else f"{said[: length - 1]}…"
 
 
 def print_replayed(rows: Sequence[dict[str, Any]], *, is_rehearsal: bool) -> None:
