@@ -65,7 +65,7 @@ def make_alert(settings: Settings, dag_id: str, task_id: str, error: BaseExcepti
     what, *details = _what(settings, dag_id, task_id, error)
     title = shorten(what, TITLE, placeholder=" …")
     since, attempts = looks.failing_since(settings, recorded_as(dag_id, task_id)) or (now(), 1)
-    several = f", {attempts} attempts one after another" if attempts > 1 else ""
+    several = f", {attempts} failed attempts" if attempts > 1 else ""
     lines = [
         *([what] if title != what else []),
         *details,
@@ -157,7 +157,7 @@ def recorded_as(dag_id: str, task_id: str) -> tuple[str, ...]:
     if task_id in {"prepare", "transform", "audit", "publish"}:
         return ("build",)
     match dag_id if task_id == "land" else task_id:
-        case "ingest_events" | "land_events":
+        case "ingest_events" | "land_events" | "replay_events":
             return (EVENTS,)
         case "ingest_warehouse" | "land_extracts":
             return (WAREHOUSE,)

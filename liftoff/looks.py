@@ -45,17 +45,23 @@ NOT_ACCEPTED = """
 """
 ATTEMPTS_READ = 1_000
 """Of the newest: a year of nights of the three sources."""
-# Each attempt is a file, and the names of files sort by time.
+# Each attempt is a file, and the names of files sort by time. A failure stands until the same or a later day succeeds:
+# that an old day was loaded again says nothing of last night. Builds have no day, so any release ends their failing.
 FAILING = """
     with attempt as (
-        select filename, min(started_at) as began, bool_or(status in ('failed', 'rejected', 'blocked')) as is_failed
+        select
+            filename, min(started_at) as began, max(coalesce(day, 'epoch')) as last_day,
+            max(coalesce(day, 'epoch')) filter (status in ('failed', 'rejected', 'blocked')) as failed_day
         from read_json($files, columns = $columns, format = 'newline_delimited', filename = true)
         where coalesce(source, 'build') in (select unnest($recorded))
         group by filename
     )
     select min(began) as since, count(*) as attempts
-    from attempt
-    where filename > (select coalesce(max(filename), '') from attempt where not is_failed)
+    from attempt as failed
+    where failed_day is not null and not exists (
+        from attempt as later
+        where later.filename > failed.filename and later.failed_day is null and later.last_day >= failed.failed_day
+    )
 """
 LANDED = """
     select
@@ -220,17 +226,18 @@ def evidence(gate_id: str) -> str:
 
 
 def failing_since(settings: Settings, recorded: Collection[str]) -> tuple[datetime, int] | None:
-    """When the attempts began to fail, in UTC, and how many have; None when the last one succeeded, or there is none.
+    """When the attempts began to fail, in UTC, and how many have; None when no failure stands.
 
     Args:
         settings: where data lives.
-        recorded: the sources whose landings are looked at, or `build`.
+        recorded: the sources whose landings are looked at, or `build`. A failed landing stands until the same or a
+            later day of them lands, a build until the next release.
     """
     table = "build" if "build" in recorded else "ingest"
     files = sorted(map(str, (settings.lake_dir / "meta" / table).glob("*.json")))[-ATTEMPTS_READ:]
     if not files or not recorded:
         return None
-    columns = meta.TABLES[table] if table == "ingest" else meta.TABLES[table] | {"source": "VARCHAR"}
+    columns = {"source": "VARCHAR", "day": "DATE"} | meta.TABLES[table]  # those of a build are NULL
     with connect(settings) as connection:
         (found,) = ask(connection, FAILING, {"files": files, "columns": columns, "recorded": list(recorded)})
     return (found["since"], found["attempts"]) if found["attempts"] else None

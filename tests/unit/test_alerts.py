@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,10 +53,11 @@ def blocked() -> Blocked:
     return Blocked(report.text(), gate_id=report.gate_id)
 
 
-def landed(status: Any, hour: int, source: str = "events") -> None:
+def landed(status: Any, hour: int, source: str = "events", day: date = FRIDAY) -> None:
+    """A load of a day and the one before, which lands."""
     time.sleep(0.002)  # records sort by the millisecond
-    outcome = Outcome("i", source, source, FRIDAY, status, datetime(2026, 1, 10, hour, tzinfo=UTC))
-    records.keep_landings(load_settings(), [outcome, replace(outcome, day=date(2026, 1, 8), status="accepted")])
+    outcome = Outcome("i", source, source, day, status, datetime(2026, 1, 10, hour, tzinfo=UTC))
+    records.keep_landings(load_settings(), [outcome, replace(outcome, day=day - timedelta(1), status="accepted")])
 
 
 def test_a_block_is_told_with_what_since_when_what_readers_see_and_what_to_do(receiver: Receiver) -> None:
@@ -72,7 +73,7 @@ def test_a_block_is_told_with_what_since_when_what_readers_see_and_what_to_do(re
     assert lines[0] == "- events.null_user_share: 2026-01-09: tv: 100% of events without user_id"
     where = f"Gate in Airflow's navigation, or liftoff report {error.gate_id}"
     assert lines[2:] == [
-        "Since 2026-01-10 02:00 UTC, 2 attempts one after another.",
+        "Since 2026-01-10 02:00 UTC, 2 failed attempts.",
         "Readers see nothing yet: no release was published.",
         f"First: read what was found ({where}), then docs/runbooks/gate-blocked.md.",
         "DAG load_window, task land_events.",
@@ -92,7 +93,7 @@ def test_a_source_that_is_down_is_told_by_the_error_that_the_flow_raised(
     assert message["title"].endswith(" …"), "the rest is below"
     assert "of 2026-01-09 could not be read" in message["message"]
     assert "127.0.0.1:9" in message["message"], "who is on call wants to know what is down"
-    assert "2 attempts one after another" in message["message"]
+    assert "2 failed attempts" in message["message"]
     assert "First: docs/runbooks/source-late.md." in message["message"]
     assert "hush-hush" not in str(message)
 
@@ -136,11 +137,24 @@ def test_failing_begins_after_the_last_success_of_the_same_source() -> None:
     landed("failed", 5)
     settings = load_settings()
     said = alerts.make_alert(settings, "ingest_events", "land", LiftoffError("late")).text
-    assert "Since 2026-01-10 03:00 UTC, 2 attempts one after another." in said
+    assert "Since 2026-01-10 03:00 UTC, 2 failed attempts." in said
     landed("accepted", 6)
     landed("failed", 7)
     said = alerts.make_alert(settings, "ingest_events", "land", LiftoffError("late")).text
     assert "Since 2026-01-10 07:00 UTC." in said
+
+
+def test_a_source_goes_on_failing_while_only_earlier_days_land() -> None:
+    settings = load_settings()
+    landed("failed", 1)
+    landed("accepted", 2, day=FRIDAY - timedelta(3))
+    landed("failed", 3, day=FRIDAY + timedelta(1))
+    said = alerts.make_alert(settings, "ingest_events", "land", LiftoffError("late")).text
+    assert "Since 2026-01-10 01:00 UTC, 2 failed attempts." in said
+    landed("accepted", 4, day=FRIDAY + timedelta(1))
+    landed("failed", 5, day=FRIDAY - timedelta(3))
+    said = alerts.make_alert(settings, "replay_quarantine", "replay_events", LiftoffError("late")).text
+    assert "Since 2026-01-10 05:00 UTC." in said
 
 
 def test_failing_of_builds_begins_after_the_last_release() -> None:
@@ -150,7 +164,7 @@ def test_failing_of_builds_begins_after_the_last_release() -> None:
         begun = Begun(f"b{hour}", None, datetime(2026, 1, 10, hour, tzinfo=UTC))
         records.keep_build(settings, begun, None, error=error)
     said = alerts.make_alert(settings, "load_window", "transform", LiftoffError("a model failed")).text
-    assert "Since 2026-01-10 03:00 UTC, 2 attempts one after another." in said
+    assert "Since 2026-01-10 03:00 UTC, 2 failed attempts." in said
 
 
 @pytest.mark.parametrize("status", [200, 500])
