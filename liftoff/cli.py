@@ -326,6 +326,7 @@ def rollback(
 def list_quarantine(  # noqa: PLR0913, PLR0917 - each narrows the list
     day: Day = None,
     reason: OfReason = None,
+    source: Annotated[str | None, typer.Option(help="Only of this source, for example warehouse or fx.")] = None,
     table: Annotated[str | None, typer.Option(help="Only of this table, for example events or payments.")] = None,
     event: Annotated[str | None, typer.Option(help="Only of this event, as the record names it.")] = None,
     version: Annotated[str | None, typer.Option(help="Only of this version of the event.")] = None,
@@ -342,6 +343,7 @@ def list_quarantine(  # noqa: PLR0913, PLR0917 - each narrows the list
         limit=limit,
         day=day and day.date(),
         reason=reason,
+        source=source,
         table=table,
         event_name=event,
         schema_version=version,

@@ -32,12 +32,14 @@ BUILDS = """
     order by started_at desc
     limit 5
 """
+# A replay that is refused leaves the landing that it would have added to.
 NOT_ACCEPTED = """
     select
         case when source = "table" then source else source || '.' || "table" end as source,
         day, status, started_at as at, split_part(reason, chr(10), 1) as reason
     from (
         from meta.ingest
+        where coalesce(replay_of, '') = ''
         qualify row_number() over (partition by source, "table", day order by started_at desc) = 1
     )
     where status not in ('accepted', 'unchanged')
@@ -90,7 +92,7 @@ REFUSED = f"""
         from kept
     )
     select
-        dt as day, path[-3] as "table", file, line, reason, detail,
+        dt as day, path[-4] as source, path[-3] as "table", file, line, reason, detail,
         record ->> 'event_name' as event_name,
         record ->> 'schema_version' as schema_version,
         record ->> 'app_version' as app_version,
@@ -102,11 +104,11 @@ REFUSED = f"""
 """
 REFUSED_COUNTS = """
     select
-        reason, "table", event_name, schema_version, app_version,
+        reason, source, "table", event_name, schema_version, app_version,
         count(distinct day) as days, count(*) as records
     from refused
     group by all
-    order by records desc, reason, "table", event_name, schema_version, app_version
+    order by records desc, reason, source, "table", event_name, schema_version, app_version
 """
 REPLAYED = """
     select replay.* exclude (replay_id, started_at), coalesce(status, 'unchanged') as status
@@ -117,7 +119,7 @@ REPLAYED = """
 
 
 def recent(settings: Settings) -> dict[str, Rows]:
-    """What happened, by title: `builds` (the last 5), `days not accepted` (at their last attempt), `landed`."""
+    """What happened, by title: `builds` (the last 5), `days not accepted` (when last read), `landed`."""
     with connect(settings) as connection:
         meta.load(connection, settings.lake_dir)
         landed = list(map(str, _outcomes(settings)))
@@ -138,7 +140,8 @@ def refused(settings: Settings, *, limit: int, day: date | None = None, **wanted
         wanted: only records with these values, by column of the records; None for any.
 
     Returns:
-        Counts by reason, table, event, its version, and app version; and some records, their raw line shortened to 76.
+        Counts by reason, source, table, event, its version, and app version; and some records, their raw line shortened
+        to 76.
     """
     files = [str(path) for path in Lake(settings.lake_dir).quarantines(day=day)]
     if not files:

@@ -85,10 +85,15 @@ def landed_at_a_glance(landed: dict[str, Any]) -> dict[str, Any]:
 
 def refused_at_a_glance(counted: dict[str, Any]) -> dict[str, Any]:
     """What of a count of refused records fits 80 columns."""
-    event = " ".join(filter(None, (_shown(counted["event_name"], 30), _shown(counted["schema_version"], 8))))
-    shown = {"reason": counted["reason"], "table": counted["table"], "event": event}
-    app_version = _shown(counted["app_version"], 12)
-    return shown | {"app": app_version, "days": counted["days"], "records": counted["records"]}
+    source, table = counted["source"], counted["table"]
+    event, version = _shown(counted["event_name"], 20), _shown(counted["schema_version"], 4)
+    return {
+        "reason": counted["reason"],
+        "kind": " ".join(filter(None, (table if source == table else f"{source}.{table}", event, version))),
+        "app": _shown(counted["app_version"], 12),
+        "days": counted["days"],
+        "records": counted["records"],
+    }
 
 
 def print_refused(record: dict[str, Any]) -> None:

@@ -59,7 +59,11 @@ def replay_events(window: Window | None = None, reason: str | None = None) -> No
         log.info("%s", _summary(rows))
         for sentence in left_out(lake, window):
             log.info("%s", sentence)
-        return [outcome for outcome in outcomes if outcome.status != "unchanged"]
+        return [
+            dataclasses.replace(outcome, replay_of=outcome.replay_of or landings[outcome.day].ingest_id)
+            for outcome in outcomes
+            if outcome.status != "unchanged"
+        ]
 
     started_at = now()
     land("land replay", read, audit_events)

@@ -277,10 +277,11 @@ def test_quarantine_lists_reasons_and_lines(installed: Platform) -> None:
     only = answer("quarantine", "list", "--reason", "not_json", "--day", str(day(1)))
     assert {(row["reason"], row["day"]) for row in only["records"]} == {("not_json", str(day(1)))}
     assert "not_json" in liftoff("quarantine", "list").stdout
-    narrowed = answer("quarantine", "list", "--table", "events", "--event", "playback_heartbeat", "--version", "1")
+    assert answer("quarantine", "list", "--source", "fx") == {"counts": [], "records": []}
+    narrowed = answer("quarantine", "list", "--source", "events", "--event", "playback_heartbeat", "--version", "1")
     named = {(row["event_name"], row["schema_version"]) for row in [*narrowed["counts"], *narrowed["records"]]}
     assert named == {("playback_heartbeat", "1")}
-    wide = [line for line in liftoff("quarantine", "list", COLUMNS="80").stdout.splitlines() if "  events  " in line]
+    wide = [line for line in liftoff("quarantine", "list", COLUMNS="80").stdout.splitlines() if "  events " in line]
     assert len(wide) > 5, "a table, and not a value a line"
 
 

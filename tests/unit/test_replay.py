@@ -448,6 +448,23 @@ def test_a_replay_that_the_gate_refuses_leaves_the_landing_and_all_that_it_refus
     assert [path.stem for path in lake().quarantine_dir(before).iterdir()] == [before.ingest_id]
     assert not list((lake().root / "rejected").rglob("quarantine.parquet"))
     assert [row["status"] for row in recorded("ingest")] == ["accepted", "rejected"]
+    assert not looks.recent(load_settings())["days not accepted"], "the landing stands"
+
+
+def test_a_replay_that_could_not_read_leaves_no_day_that_is_not_accepted(
+    mend: Mend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = audited(app_ready_3())
+    mend(app_ready_v3=APP_READY_3)
+
+    def fail(*_: object) -> None:
+        raise SourceError("the disk is full")
+
+    monkeypatch.setattr(replay, "stage_replay", fail)
+    with pytest.raises(intake.LandingFailed, match="disk is full"):
+        replay.replay_events()
+    assert [(row["status"], row["replay_of"]) for row in recorded("ingest")][1:] == [("failed", before.ingest_id)]
+    assert not looks.recent(load_settings())["days not accepted"]
 
 
 def test_a_rehearsal_says_what_a_replay_would_do_and_changes_nothing(mend: Mend) -> None:
@@ -529,7 +546,7 @@ def test_refused_records_are_counted_by_what_they_say_of_themselves() -> None:
     land(line(), app_ready_3(app_version="1.4.0"), app_ready_3(app_version="1.4.1"), b"no JSON\x1b[31m", b'"text"')
     land(app_ready_3(app_version="1.4.0"), late(9), day=NEXT_DAY)
     counts, records = looks.refused(load_settings(), limit=10)
-    names = ("reason", "table", "event_name", "schema_version", "app_version", "days", "records")
+    names = ("reason", "source", "event_name", "schema_version", "app_version", "days", "records")
     assert [tuple(row[name] for name in names) for row in counts] == [
         ("unknown_version", "events", "app_ready", "3", "1.4.0", 2, 2),
         ("not_an_object", "events", None, None, None, 1, 1),
@@ -543,6 +560,8 @@ def test_refused_records_are_counted_by_what_they_say_of_themselves() -> None:
         ({"schema_version": "3", "day": DAY}, 2),
         ({"event_name": "app_ready", "reason": "too_late"}, 0),
         ({"table": "payments"}, 0),
+        ({"source": "events"}, 6),
+        ({"source": "warehouse"}, 0),
         ({"table": "events", "limit": 1}, 1),
     ]
     for narrowed, expected in wanted:
