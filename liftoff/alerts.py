@@ -1,6 +1,7 @@
 """A message when a task has failed for good: what, since when, what readers see now, and what to do first.
 
-It leaves the machine, so it holds no rows, nothing that another program quoted, and never the address it goes to.
+It leaves the machine, so it holds nothing that a source sent: of a check what its contract calls it, a figure and days,
+never the rows or their words; of an error nothing in quotation marks; and never the address that it goes to.
 """
 
 import logging
@@ -17,15 +18,17 @@ from liftoff.intake import LandingFailed
 from liftoff.progress import log
 from liftoff.sources import EVENTS, WAREHOUSE, landed_tables
 from quality.page import REPORT
-from storage.days import now
+from quality.report import CheckResult
+from storage.days import describe_days, now
 from storage.errors import Blocked, LiftoffError
 from storage.settings import Settings, load_settings
 
 SECONDS = 10
 """How long a receiver may take. Airflow kills what goes on for 20 s after its task has ended."""
 
-QUOTED = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"|\S+@\S+")
-"""Values that an error may quote from data, and addresses."""
+QUOTED = re.compile(r"""(?<!\w)'.*'|".*"|(?<!\w)['"](?s:.*)|\S+@\S+""")
+"""Values that an error may quote from data, and addresses. A value may hold such marks itself: all from a line's first
+to its last goes, and where a line closes none, all that follows."""
 
 TITLE, LINES, LENGTH = 100, 8, 300
 """A message is read on a phone."""
@@ -141,15 +144,19 @@ def _what(settings: Settings, dag_id: str, task_id: str, error: BaseException | 
     elif isinstance(error, Blocked) and error.gate_id:
         report = REPORT.validate_json(looks.report_of(settings, error.gate_id).read_bytes())
         yield report.sentence()
-        shown = [f"- {one.table}.{one.name}: {_without_values(one.message)}" for one in report.failures]
+        shown = [f"- {one.table}.{one.name}{_measured(one)}" for one in report.failures]
         yield from shown[:LINES]
         yield from [f"- and {len(shown) - LINES} more"] if len(shown) > LINES else []
     else:
-        yield from map(_without_values, str(error).splitlines()[:LINES])
+        yield from (line[:LENGTH] for line in QUOTED.sub("…", str(error)).splitlines()[:LINES])
 
 
-def _without_values(line: str) -> str:
-    return QUOTED.sub("…", line)[:LENGTH]
+def _measured(failure: CheckResult) -> str:
+    """Its message would say more, in words that may be a client's: an event's name, or the value that broke a rule."""
+    days = f" on {describe_days(failure.days)}" if failure.days else ""
+    if failure.outcome == "not_evaluated":
+        return f"{days}: could not be evaluated"
+    return f"{days}: found {failure.value:g}, {failure.threshold}" if failure.value is not None else days
 
 
 def recorded_as(dag_id: str, task_id: str) -> tuple[str, ...]:

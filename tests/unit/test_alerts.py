@@ -46,9 +46,9 @@ def failed(error: BaseException | None, task: str = "load_window.land_events") -
     return {"task_instance": SimpleNamespace(dag_id=dag_id, task_id=task_id), "exception": error}
 
 
-def blocked() -> Blocked:
+def blocked(*failures: CheckResult) -> Blocked:
     """An audit that refused a landing, and its error."""
-    report = Report(new_id(), "Landing of events 2026-01-09", datetime.now(UTC), 0.1, (FAILED,) * 2)
+    report = Report(new_id(), "Landing of events 2026-01-09", datetime.now(UTC), 0.1, failures or (FAILED,) * 2)
     records.keep_audit(load_settings(), report)
     return Blocked(report.text(), gate_id=report.gate_id)
 
@@ -70,7 +70,7 @@ def test_a_block_is_told_with_what_since_when_what_readers_see_and_what_to_do(re
     assert message["title"] == "Liftoff: Landing of events 2026-01-09 was blocked: 2 of 2 checks failed."
     assert message["type"] == "failure"
     lines = message["message"].splitlines()
-    assert lines[0] == "- events.null_user_share: 2026-01-09: tv: 100% of events without user_id"
+    assert lines[0] == "- events.null_user_share on 2026-01-09: found 6, must be 0"
     where = f"Gate in Airflow's navigation, or liftoff report {error.gate_id}"
     assert lines[2:] == [
         "Since 2026-01-10 02:00 UTC, 2 failed attempts.",
@@ -116,6 +116,36 @@ def test_a_killed_task_and_an_unexpected_error_are_told_without_what_they_quote(
     assert "land_events of load_window was killed" in killed
     assert unexpected == "Liftoff: land_events of load_window failed: ValueError. Its log in Airflow has the traceback."
     assert "ada@" not in str(receiver.messages)
+
+
+@pytest.mark.parametrize("sent", ["Ada King", "ada@example.org", "1.0.0-ada"])
+def test_no_value_that_a_client_sent_is_told_whatever_a_check_says_of_it(receiver: Receiver, sent: str) -> None:
+    """As a name of an event, as the value that broke a promise, and in what Soda quotes from the database."""
+    said = {
+        "contract_known": f"2026-01-09: {sent} 1: no contract has this name and version in 3 events",
+        "values_known": f"2026-01-09: app_start 1: app_version is not one of 1.0.0 in 1 event, for example {sent}",
+        "evaluation": f"Soda could not evaluate all of it: Conversion Error: {sent} is no number",
+    }
+    row = {"app_version": sent, "problem": said["values_known"]}
+    failures = [replace(FAILED, name=name, message=message, samples=(row,)) for name, message in said.items()]
+    failures[-1] = replace(failures[-1], outcome="not_evaluated", value=None, days=())
+    alerts.tell(failed(blocked(*failures)))
+    (message,) = receiver.messages
+    assert sent not in str(message)
+    assert message["message"].splitlines()[:3] == [
+        "- events.contract_known on 2026-01-09: found 6, must be 0",
+        "- events.values_known on 2026-01-09: found 6, must be 0",
+        "- events.evaluation: could not be evaluated",
+    ]
+
+
+@pytest.mark.parametrize("sent", ["Ada's King", 'Ada" King', "Ada\nKing", "'Ada King"])
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_marks_within_a_quoted_value_do_not_let_the_rest_of_it_out(receiver: Receiver, sent: str, mark: str) -> None:
+    alerts.tell(failed(LiftoffError(f"Could not convert {mark}{sent}{mark} to DATE")))
+    (message,) = receiver.messages
+    assert "Could not convert …" in message["title"]
+    assert "King" not in str(message)
 
 
 def test_what_a_database_quotes_from_data_is_not_told(receiver: Receiver) -> None:
