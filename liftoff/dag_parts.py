@@ -102,7 +102,7 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a step of the flow, and tell Airflow which failures a retry cannot mend."""
     try:
         return step(*args, **kwargs)
-    except (NothingLanded, looks.NothingLanded) as error:
+    except (NothingLanded, looks.NothingToShow) as error:
         log.warning("%s", error)
         raise AirflowSkipException(str(error)) from None
     except (Blocked, Overtaken, WrongUsage) as error:

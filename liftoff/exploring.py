@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from liftoff.looks import NothingLanded
+from liftoff.looks import NothingToShow
 from liftoff.plan import Window
 from liftoff.progress import log
 from liftoff.sources import declared_tables
@@ -35,7 +35,7 @@ def explore(window: Window | None = None, table: str = "") -> Profile:
         table: only this one, as `events` or `payments`.
 
     Raises:
-        NothingLanded: nothing has in that window.
+        NothingToShow: nothing landed in that window.
         WrongUsage: no such table has ever landed.
         LiftoffError: the landings of a table cannot be read together.
     """
@@ -84,7 +84,7 @@ def _landings(settings: Settings, window: Window | None, table: str) -> Iterator
                 if (outcomes := _within(declared, landed, window))
             ]
             if not chosen:
-                raise NothingLanded(_nothing(landed, window))
+                raise NothingToShow(_nothing(landed, window))
             linked = [(declared, [_link(lake, one, links) for one in outcomes]) for declared, outcomes in chosen]
         yield linked
     finally:

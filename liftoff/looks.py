@@ -20,8 +20,8 @@ from storage.warehouse import NoRelease, Warehouse
 Rows = list[dict[str, Any]]
 
 
-class NothingLanded(LiftoffError):
-    """The lake holds no accepted landing."""
+class NothingToShow(LiftoffError):
+    """No landing was accepted, or none of what is looked at."""
 
 
 BUILDS = """
@@ -180,12 +180,12 @@ def show_landings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
     landing day `dt`.
 
     Raises:
-        NothingLanded: there is no landing.
+        NothingToShow: there is no landing.
         duckdb.Error: a data file cannot be read.
     """
     outcomes = _outcomes(settings)
     if not outcomes:
-        raise NothingLanded("Nothing has landed yet. Load a window first: liftoff run --help")
+        raise NothingToShow("Nothing has landed yet. Load a window first: liftoff run --help")
     for folder, landings in groupby(outcomes, key=lambda path: path.parents[1]):
         source, table = folder.parts[-2:]
         # A view takes no parameters.

@@ -213,6 +213,7 @@ def test_what_a_retry_cannot_mend_is_not_retried() -> None:
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
     from liftoff.dag_parts import run_step
+    from liftoff.looks import NothingToShow
     from liftoff.plan import NothingLanded
     from storage.errors import Blocked, LiftoffError
 
@@ -223,5 +224,7 @@ def test_what_a_retry_cannot_mend_is_not_retried() -> None:
         run_step(stop, Blocked("half the day is missing"))
     with pytest.raises(AirflowSkipException, match="load_window"):
         run_step(stop, NothingLanded("run load_window first"))
+    with pytest.raises(AirflowSkipException, match="that window"):
+        run_step(stop, NothingToShow("nothing landed in that window"))
     with pytest.raises(LiftoffError, match="growing"):
         run_step(stop, LiftoffError("a file is still growing"))

@@ -10,7 +10,7 @@ import pytest
 
 from liftoff import exploring
 from liftoff.exploring import explore
-from liftoff.looks import NothingLanded
+from liftoff.looks import NothingToShow
 from liftoff.plan import Window
 from quality.gate import PERSONAL
 from quality.profile import kept, words
@@ -96,13 +96,13 @@ def test_a_window_and_a_table_narrow_it(lake: Lake) -> None:
 
 
 def test_nothing_to_profile_is_a_sentence(lake: Lake) -> None:
-    with pytest.raises(NothingLanded, match=f"Nothing landed from {day(7)} to {day(8)}.*{day(0)} to {day(3)}"):
+    with pytest.raises(NothingToShow, match=f"Nothing landed from {day(7)} to {day(8)}.*{day(0)} to {day(3)}"):
         explore(Window(day(7), day(8)))
     with pytest.raises(WrongUsage, match="No table payments has landed"):
         explore(table="payments")
     for path in (lake.root / "raw").rglob("*.json"):
         path.unlink()
-    with pytest.raises(NothingLanded, match="liftoff run"):
+    with pytest.raises(NothingToShow, match="liftoff run"):
         explore()
 
 
