@@ -24,6 +24,8 @@ from storage.settings import Settings, load_settings
 Reader: TypeAlias = Callable[[Settings, Lake], list[Outcome]]
 Judge: TypeAlias = Callable[[Settings, Lake, Sequence[Outcome]], gate.Report]
 
+LOAD_AGAIN = "mend the source, then load the same days again. Single refused records: liftoff quarantine list"
+
 
 class LandingFailed(LiftoffError):
     """Some days or tables of the window could not be read at all. The others have landed."""
@@ -59,13 +61,14 @@ def land_market_data(window: Window) -> list[Outcome]:
     return land("land market data", partial(_stage_market_data, window=window), _audit_market_data)
 
 
-def land(stage: str, read: Reader, judge: Judge) -> list[Outcome]:
+def land(stage: str, read: Reader, judge: Judge, *, if_blocked: str = LOAD_AGAIN) -> list[Outcome]:
     """Read days, audit all of them together, and accept what passes: the steps of every source.
 
     Args:
         stage: what `display.py` shows, `land ...`; `audit ...` is shown after it.
         read: returns an outcome for whatever was tried. Those that are `staged` are audited.
         judge: audits them.
+        if_blocked: what to do when it refuses some.
 
     Raises:
         Blocked, LandingFailed: as above.
@@ -90,7 +93,7 @@ def land(stage: str, read: Reader, judge: Judge) -> list[Outcome]:
         raise
     finally:
         records.keep_landings(settings, ended)
-    _raise_for(settings, report, failed)
+    _raise_for(settings, report, failed, if_blocked)
     return ended
 
 
@@ -189,14 +192,14 @@ def _accept_or_reject(lake: Lake, outcome: Outcome, report: gate.Report | None) 
     return lake.reject(outcome, report.sentence() if report else "not audited", report)
 
 
-def _raise_for(settings: Settings, report: gate.Report | None, failed: Sequence[Outcome]) -> None:
+def _raise_for(settings: Settings, report: gate.Report | None, failed: Sequence[Outcome], if_blocked: str) -> None:
     unread = [f"{days}: {reason}" for days, reason in _said_once(failed)]
     if report and not report.passed:
         lines = [
             report.text(),
             looks.what_readers_see(settings),
             f"What was refused is kept for {settings.rejected_days_kept} days in {settings.lake_dir / 'rejected'}.",
-            "Next: mend the source, then load the same days again. Single refused records: liftoff quarantine list",
+            f"Next: {if_blocked}",
             f"All checks, with rows and history: {looks.evidence(report.gate_id)}",
             *unread,
         ]

@@ -441,8 +441,10 @@ def test_a_replay_that_the_gate_refuses_leaves_the_landing_and_all_that_it_refus
     elsewhere = f"{NEXT_DAY}T10:00:02Z"
     before = audited(app_ready_3(received_at=elsewhere, sent_at=elsewhere, occurred_at=elsewhere), b"no JSON")
     mend(app_ready_v3=APP_READY_3)
-    with pytest.raises(Blocked, match="received_on_its_day"):
+    with pytest.raises(Blocked, match="received_on_its_day") as blocked:
         replay.replay_events()
+    assert "then replay again" in str(blocked.value)
+    assert "load the same days again" not in str(blocked.value), "that would refuse the records once more"
     assert landed() == before
     assert [record["reason"] for record in quarantined()] == ["unknown_version", "not_json"]
     assert [path.stem for path in lake().quarantine_dir(before).iterdir()] == [before.ingest_id]
