@@ -178,8 +178,12 @@ def test_what_was_refused_is_accepted_once_its_contract_is_known_and_its_rule_is
     shutil.copytree(CONTRACTS_DIR, tmp_path / "contracts")
     (tmp_path / "contracts" / "events" / "app_ready.v2.yml").unlink()
     with monkeypatch.context() as patch:
-        for module in ("ingestion.events._contracts", "quality.event_window.load_event_contracts"):
-            patch.setattr(module, lambda: load_event_contracts(tmp_path / "contracts"))
+        for reader in (
+            "ingestion.events._contracts",
+            "quality.event_window.load_event_contracts",
+            "quality.landed.load_event_contracts",
+        ):
+            patch.setattr(reader, lambda: load_event_contracts(tmp_path / "contracts"))
         platform.load(0, 5)
     before = platform.tables()["mart_active_users_daily"]
     assert {"unknown_version", "too_late"} <= {row["reason"] for row in looks.refused(load_settings(), limit=1)[0]}
