@@ -26,7 +26,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, Tag, run_step, window_if_given, wind
     catchup=False,
     max_active_runs=1,
     params=window_params(empty="Both empty: all that has landed.")
-    | {"table": Param("", type="string", title="Table", description="Only this one. Empty: all.")},
+    | {"table": Param(None, type=["null", "string"], title="Table", description="Only this one. Empty: all.")},
     tags=[Tag.EXPLORE, Tag.TIER_2],
     default_args=DEFAULT_ARGS,
     doc_md=__doc__,
@@ -34,7 +34,7 @@ from liftoff.dag_parts import DEFAULT_ARGS, Tag, run_step, window_if_given, wind
 def explore_sources() -> None:
     @task(doc_md="Measures every landed table, compares it with the last profile, and keeps a page.")
     def profile(**context: Any) -> None:
-        run_step(exploring.explore, window_if_given(context), context["params"]["table"])
+        run_step(exploring.explore, window_if_given(context), context["params"]["table"] or "")
 
     profile()
 

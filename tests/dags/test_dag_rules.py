@@ -90,6 +90,17 @@ def test_every_param_has_a_title_and_help_for_the_form(dag_bag: Any) -> None:
         assert param.description, f"{dag_id}: param {name} needs a description, which the form shows as help"
 
 
+def test_what_a_form_may_leave_empty_is_nullable(dag_bag: Any) -> None:
+    for dag in dag_bag.dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            if param.value in (None, ""):
+                assert "null" in param.schema.get("type", "null"), (
+                    f"{dag.dag_id}: the form demands param {name}, and cannot be sent with it empty: make it "
+                    'Param(None, type=["null", "string"])'
+                )
+
+
 def test_the_dates_of_a_window_are_optional_and_empty(dag_bag: Any) -> None:
     for dag_id in (*INGEST, "explore_sources", "load_window", "replay_quarantine"):
         for name in ("start", "end"):
