@@ -14,7 +14,7 @@ from liftoff.progress import log
 from liftoff.sources import declared_tables
 from quality.profile import kept
 from quality.profile.diff import compare
-from quality.profile.findings import Declared, Profile, Table
+from quality.profile.findings import Declared, Profile, Scope, Table
 from quality.profile.measure import measure
 from quality.profile.page import render
 from quality.profile.relation import Landing
@@ -45,6 +45,7 @@ def explore(window: Window | None = None, table: str = "") -> Profile:
     days = [landing.outcome.day for _, landings in landed for landing in landings]
     profile = Profile(
         profile_id=new_id(),
+        scope=Scope(len(window.days) if window else None, tables[0].name if table else ""),
         made_at=now(),
         seconds=time.monotonic() - clock,
         start=window.start if window else min(days),

@@ -6,33 +6,39 @@ from math import sqrt
 from statistics import median
 
 from quality.profile.drift import DEVIATIONS, EXPECTED_ROWS
-from quality.profile.findings import Change, Column, Profile, Table
+from quality.profile.findings import Change, Column, Previous, Profile, Table
 from quality.profile.words import listed, share
 
-# Two profiles of the same source share most of their days: what moves a share by less would have moved a single new day
-# by far more, and that day's own profile says so.
+# Profiles of all that landed share most of their days: what moves a share by less would have moved a single new day by
+# far more, and that day's own profile says so. Two windows may share no day: four weeks of the demo, compared one after
+# another, differ by more in nothing but the columns that new versions of the apps fill, and in how many payments fall
+# due.
 SHARE_SHIFT = 0.02
 LEVEL_SHIFT = 0.25
 
 
 def compare(profile: Profile, earlier: Iterable[Profile]) -> Profile:
-    """Add what changed, table by table, since the newest of the `earlier` profiles that has the table.
+    """Add what changed, table by table, since the newest of the `earlier` profiles that is of as many days.
+
+    All that has landed is compared with all that had landed, a week with a week: a single Sunday differs from both, and
+    nothing changed.
 
     Args:
         profile: the new one.
         earlier: those before, newest first; read no further than needed.
     """
-    wanted, previous, changes = {table.name: table for table in profile.tables}, "", list[Change]()
-    for one in earlier:
-        previous = previous or one.profile_id
-        for before in one.tables:
-            if after := wanted.pop(before.name, None):
-                changes += _changes(before, after)
+    wanted = {table.name: table for table in profile.tables}
+    previous, changes = list[Previous](), list[Change]()
+    for one in (one for one in earlier if one.scope.days == profile.scope.days):
+        pairs = [(before, after) for before in one.tables if (after := wanted.pop(before.name, None))]
+        changes += [change for before, after in pairs for change in _changes(before, after)]
+        if pairs:
+            previous.append(Previous(one.profile_id, one.start, one.end))
         if not wanted:
             break
     if previous:
         changes += [Change(name, "", "is new", "", f"{table.rows:,} rows") for name, table in wanted.items()]
-    return replace(profile, previous=previous, changes=tuple(changes))
+    return replace(profile, previous=tuple(previous), changes=tuple(changes))
 
 
 def _changes(before: Table, after: Table) -> Iterator[Change]:

@@ -247,18 +247,38 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """All landed tables of a window of landing days, measured at one time."""
+class Scope:
+    """What a profile was asked to look at."""
+
+    days: int | None = None
+    """How many landing days the window has; None is all that has landed."""
+    table: str = ""
+    """The only table; empty is all."""
+
+
+@dataclass(frozen=True)
+class Previous:
+    """A profile that another one is compared with."""
 
     profile_id: str
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Landed tables in a window of landing days, measured at one time."""
+
+    profile_id: str
+    scope: Scope
     made_at: datetime
     seconds: float
     start: date
     end: date
     late_arrival_days: int
     tables: tuple[Table, ...]
-    previous: str = ""
-    """The profile that it is compared with; empty when there is none."""
+    previous: tuple[Previous, ...] = ()
+    """The profiles that its tables are compared with, newest first: several when the newest has not all of them."""
     changes: tuple[Change, ...] = ()
 
     @property

@@ -50,6 +50,8 @@ def _template() -> Template:
         "rhythm": words.rhythm,
         "share": words.share,
         "size": words.size,
+        "span": words.span,
+        "window": words.window,
     }
     return environment.get_template("source_profile.html")
 

@@ -1,9 +1,10 @@
 """A table in sentences, and figures as people read them."""
 
 from collections.abc import Sequence
+from datetime import date
 from statistics import median
 
-from quality.profile.findings import Table
+from quality.profile.findings import Previous, Profile, Table
 from storage.days import describe_days
 
 FEW_ROWS = 100
@@ -44,7 +45,21 @@ def rhythm(table: Table) -> str:
 
 def period(table: Table) -> str:
     """The first and the last landing day."""
-    first, last = table.days[0].day, table.days[-1].day
+    return _from_to(table.days[0].day, table.days[-1].day)
+
+
+def window(profile: Profile | Previous) -> str:
+    """The landing days that a profile looks at."""
+    return _from_to(profile.start, profile.end)
+
+
+def span(profile: Profile) -> str:
+    """How much a profile looks at; it is compared with others of the same."""
+    days = profile.scope.days
+    return "all that has landed" if days is None else f"{days} day{'s' if days > 1 else ''}"
+
+
+def _from_to(first: date, last: date) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from quality.profile import kept
-from quality.profile.findings import Profile
+from quality.profile.findings import Profile, Scope
 from storage.days import now
 from storage.files import new_id
 from storage.settings import load_settings
@@ -20,7 +20,7 @@ DAY = date(2026, 1, 5)
 
 def keep(page: str) -> Profile:
     time.sleep(0.002)  # ids sort by the millisecond
-    profile = Profile(new_id(), now(), 0.1, DAY, DAY, 3, ())
+    profile = Profile(new_id(), Scope(), now(), 0.1, DAY, DAY, 3, ())
     kept.keep(load_settings().lake_dir, profile, page)
     return profile
 

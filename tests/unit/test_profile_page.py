@@ -15,7 +15,7 @@ from liftoff.plan import Window
 from quality.gate import PERSONAL
 from quality.profile import kept, words
 from quality.profile.diff import compare
-from quality.profile.findings import Profile, Table
+from quality.profile.findings import Previous, Profile, Scope, Table
 from quality.profile.measure import measure
 from quality.profile.page import render, render_notice
 from storage.days import now
@@ -72,7 +72,7 @@ def page_of(profile: Profile) -> str:
 
 
 def profile_of(*tables: Table) -> Profile:
-    return Profile(new_id(), now(), 0.1, day(0), day(9), 3, tables)
+    return Profile(new_id(), Scope(), now(), 0.1, day(0), day(9), 3, tables)
 
 
 def test_all_that_landed_is_profiled_and_the_profile_is_kept_with_its_page(lake: Lake) -> None:
@@ -158,7 +158,7 @@ def test_a_page_has_a_section_for_every_table_and_a_row_for_every_column(lake: L
         for column in table.columns:
             assert f"<code>{column.name}</code>" in html
     assert html.count('class="marks"') == 4, "by day and kind, by day and platform, by hour, by lateness"
-    assert "This is the first profile: there is none to compare with." in html
+    assert "This is the first profile of all that has landed: there is none to compare with." in html
 
 
 def test_charts_take_their_colours_from_the_page(lake: Lake) -> None:
@@ -176,21 +176,35 @@ def test_a_notice_is_a_page_too() -> None:
 def test_the_same_again_changes_nothing_and_says_since_when(lake: Lake) -> None:
     assert lake
     first, second = explore(), explore()
-    assert (second.previous, second.changes) == (first.profile_id, ())
-    assert f"Nothing changed beyond chance since profile <code>{first.profile_id}" in page_of(second)
+    assert (second.previous, second.changes) == ((Previous(first.profile_id, day(0), day(3)),), ())
+    since = f"Nothing changed beyond chance since profile <code>{first.profile_id}</code> of {day(0)} to {day(3)}."
+    assert since in " ".join(page_of(second).split())
 
 
 def test_a_profile_of_one_table_does_not_hide_the_others_from_the_next_comparison(lake: Lake) -> None:
     first = explore()
-    explore(table="events")
+    narrow = explore(table="events")
     land(lake, "warehouse", "account_changes", day(0), ACCOUNTS.replace("'web'", "'tv'"))
     changed = explore()
     assert [(one.table, one.column, one.says) for one in changed.changes] == [
         ("warehouse.account_changes", "acquisition_platform", "has new values"),
         ("warehouse.account_changes", "acquisition_platform", "has lost values"),
     ]
-    assert "acquisition_platform" in page_of(changed)
-    assert first.previous == ""
+    assert [one.profile_id for one in changed.previous] == [narrow.profile_id, first.profile_id]
+    assert all(one.profile_id in page_of(changed) for one in changed.previous)
+    assert first.previous == ()
+
+
+def test_a_profile_is_compared_with_those_of_as_many_days_alone(lake: Lake) -> None:
+    land(lake, "events", "events", day(3), EVENTS.replace("range(40)", "range(4)"))
+    everything, weekend = explore(), explore(Window(day(2), day(3)))
+    sunday = explore(Window(day(3), day(3)))
+    assert (weekend.previous, sunday.previous) == ((), ())
+    assert "This is the first profile of 1 day: there is none to compare with." in page_of(sunday)
+    again, before = explore(), explore(Window(day(0), day(1)))
+    assert ([one.profile_id for one in again.previous], again.changes) == ([everything.profile_id], ())
+    assert before.previous == (Previous(weekend.profile_id, day(2), day(3)),)
+    assert f"profile <code>{weekend.profile_id}</code> of {day(2)} to {day(3)}" in page_of(before)
 
 
 CHANGED = {
@@ -258,7 +272,12 @@ def test_the_last_profiles_are_kept_and_an_unreadable_one_is_passed_over(tmp_pat
         f"page {number}" for number in range(3, kept.KEPT + 3)
     ]
     assert len(list((tmp_path / "profiles").iterdir())) == 2 * kept.KEPT
-    newest, second, *_ = pages
+    for scope in (Scope(1), Scope(None, "events")):
+        by_hand = replace(profile_of(), scope=scope)
+        kept.keep(tmp_path, by_hand, "by hand")
+        assert len(kept.pages(tmp_path)) == kept.KEPT + 1, "it pushes out none of all that has landed"
+        kept.pages(tmp_path)[by_hand.profile_id].with_suffix(".json").unlink()
+    newest, second, *_ = kept.pages(tmp_path)
     (tmp_path / "profiles" / f"{newest}.json").write_text(json.dumps({"of": "another version"}))
     assert next(kept.earlier(tmp_path)).profile_id == second
 
