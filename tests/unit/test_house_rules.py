@@ -17,7 +17,7 @@ from storage.settings import PROJECT_DIR
 # What each package may import of ours. The order is the way down: nothing imports what stands below it here.
 MAY_IMPORT = {
     "dags": {"liftoff", "storage", "simulator"},
-    "plugins": {"quality", "storage"},
+    "plugins": {"liftoff", "quality", "storage"},
     "liftoff": {"ingestion", "quality", "storage", "contracts", "simulator"},
     "ingestion": {"storage", "contracts"},
     "quality": {"storage", "contracts"},
