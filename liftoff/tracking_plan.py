@@ -11,11 +11,10 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from contracts import EventContract, EventContracts, Field, load_event_contracts
 from liftoff.dbt import compile_models
 from liftoff.lineage import EVENT_NAME, Column, LineageError, Relation, Use, Uses, relation_of, uses_of
+from quality.html import template
 from storage.files import write_bytes
 from storage.settings import Settings
 
@@ -212,16 +211,8 @@ def _measure(model: Mapping[str, Any], measure: Mapping[str, Any], known: Mappin
     return uses_of(measure["expr"] or measure["name"], relation) | uses_of(expressions[time] or time, relation)
 
 
-def _render(template: str, plan: TrackingPlan) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=template.endswith(".html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"allowed": _allowed}
-    return environment.get_template(template).render(plan=plan)
+def _render(name: str, plan: TrackingPlan) -> str:
+    return template(Path(__file__).parent / "templates" / name, allowed=_allowed).render(plan=plan)
 
 
 def _allowed(field: Field) -> str:

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from pydantic import TypeAdapter, ValidationError
 
 from quality.history import HEIGHT, RUNS, WIDTH, History, chart, number, read_history
+from quality.html import TEMPLATES, template
 from quality.report import SAID, CheckResult, Report
 from storage.days import describe_days
 from storage.settings import Settings
@@ -91,7 +92,8 @@ def render(report: Audit, audits: Sequence[Audit] = (), *, history: History | No
     """
     results = report.results if isinstance(report, Report) else ()
     charts = {(one.table, one.name): chart(one, (history or {}).get((one.table, one.name), ())) for one in results}
-    return _template().render(report=report, audits=audits, charts=charts, standing=standing)
+    size = {"width": WIDTH, "height": HEIGHT, "runs": RUNS}
+    return _template().render(report=report, audits=audits, charts=charts, standing=standing, **size)
 
 
 def render_notice(title: str, text: str) -> str:
@@ -113,24 +115,16 @@ def _read(path: Path) -> Audit:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return template(
+        TEMPLATES / "gate_report.html",
+        contract=_contract,
+        days=describe_days,
+        is_landing=_is_landing,
+        moment=_moment,
+        number=number,
+        sample_columns=_sample_columns,
+        verdict=_verdict,
     )
-    environment.globals |= {"width": WIDTH, "height": HEIGHT, "runs": RUNS}
-    environment.filters |= {
-        "contract": _contract,
-        "days": describe_days,
-        "is_landing": _is_landing,
-        "moment": _moment,
-        "number": number,
-        "sample_columns": _sample_columns,
-        "verdict": _verdict,
-    }
-    return environment.get_template("gate_report.html")
 
 
 def _verdict(audit: Audit) -> str:

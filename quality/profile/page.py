@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
+from quality.html import TEMPLATES, template
 from quality.profile import words
 from quality.profile.findings import Change, Lateness, Profile, Spread, Table
 from storage.days import describe_days
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def render(profile: Profile) -> str:
@@ -29,31 +27,24 @@ def render_notice(title: str, text: str) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return template(
+        TEMPLATES / "source_profile.html",
+        bars=_bars,
+        box=_box,
+        by_table=_by_table,
+        days=describe_days,
+        figure=words.figure,
+        grain=words.grain,
+        limits=_limits,
+        moment=_moment,
+        number=words.number,
+        period=words.period,
+        rhythm=words.rhythm,
+        share=words.share,
+        size=words.size,
+        span=words.span,
+        window=words.window,
     )
-    environment.filters |= {
-        "bars": _bars,
-        "box": _box,
-        "by_table": _by_table,
-        "days": describe_days,
-        "figure": words.figure,
-        "grain": words.grain,
-        "limits": _limits,
-        "moment": _moment,
-        "number": words.number,
-        "period": words.period,
-        "rhythm": words.rhythm,
-        "share": words.share,
-        "size": words.size,
-        "span": words.span,
-        "window": words.window,
-    }
-    return environment.get_template("source_profile.html")
 
 
 def _bars(table: Table) -> list[tuple[date, float]]:
