@@ -24,10 +24,10 @@ import msgspec
 from ingestion import landing
 from ingestion.answers import Sorted
 from ingestion.endpoints import Endpoint, load_endpoints
-from ingestion.landing import SourceError, explained, text
+from ingestion.landing import SourceError, explained
 from ingestion.services import ANSWER_SECONDS, CONNECT_SECONDS, Listing, NoAnswer, Services
 from storage.days import DAY
-from storage.engine import connect
+from storage.engine import connect, text
 from storage.files import replace
 from storage.lake import Lake, LandingInterrupted, Outcome
 from storage.settings import Settings

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 import duckdb
 
 from contracts.tables import Column, TableContract
-from ingestion.landing import Check, Reason, SourceError, first_detail, first_reason, text
+from ingestion.landing import Check, Reason, SourceError, first_detail, first_reason
 from ingestion.upstream import SCHEMA
+from storage.engine import text
 
 # What DuckDB and PostgreSQL call a type. No other one is taken for it: a change of type is for its owner to announce.
 _SPELLINGS = {

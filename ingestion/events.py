@@ -25,9 +25,9 @@ import pyarrow as pa
 
 from contracts import EventContracts, load_event_contracts
 from ingestion import landing, rules
-from ingestion.landing import Reason, SourceError, explained, text
+from ingestion.landing import Reason, SourceError, explained
 from ingestion.lines import MAX_LINE_BYTES, Screen, count_lines, read_blocks
-from storage.engine import connect
+from storage.engine import connect, text
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
 

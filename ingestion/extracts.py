@@ -22,10 +22,10 @@ import duckdb
 
 from contracts.tables import SOURCE, TableContract, load_table_contracts
 from ingestion import columns, landing
-from ingestion.landing import Reason, explained, text
+from ingestion.landing import Reason, explained
 from ingestion.upstream import SCHEMA, Upstream, open_upstream
 from storage.days import DAY
-from storage.engine import connect
+from storage.engine import connect, text
 from storage.lake import Lake, Outcome
 from storage.settings import Settings
 

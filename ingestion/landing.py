@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from storage.engine import text
 from storage.errors import LiftoffError
 
 # The defaults (level 3, dictionaries up to a fifth of a row group, Bloom filters) take half as long again to write a
@@ -134,8 +135,3 @@ def explained(subject: str, lake_dir: Path) -> Iterator[None]:
         if isinstance(error, duckdb.OutOfMemoryException):
             raise SourceError(f"{where}{error}. Raise LIFTOFF_DUCKDB_MEMORY_LIMIT.") from error
         raise SourceError(f"{where}{error}") from error
-
-
-def text(value: object) -> str:
-    """A string of SQL."""
-    return "'" + str(value).replace("'", "''") + "'"

@@ -23,8 +23,8 @@ import duckdb
 
 from ingestion import landing
 from ingestion.events import read_events
-from ingestion.landing import TRIES, explained, text
-from storage.engine import connect
+from ingestion.landing import TRIES, explained
+from storage.engine import connect, text
 from storage.files import write_json
 from storage.lake import Lake, Outcome
 from storage.settings import Settings

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from contracts import SQL_TYPES, EventContracts, Field, FieldType
 from ingestion.landing import Check, Reason, first_detail, first_reason
+from storage import engine
 from storage.settings import Settings
 
 # The reader takes timestamps as text: what it cannot cast would end the whole read.
@@ -12,7 +13,7 @@ _JSON_TYPES = {**SQL_TYPES, "timestamp": "VARCHAR"}
 
 def json_columns(contracts: EventContracts) -> dict[str, str]:
     """The reader's column types by name: the envelope, and `properties` as a struct of all contracts' properties."""
-    properties = ", ".join(f'"{name}" {_JSON_TYPES[kind]}' for name, kind in contracts.properties.items())
+    properties = ", ".join(f"{engine.name(name)} {_JSON_TYPES[kind]}" for name, kind in contracts.properties.items())
     return {field.name: _JSON_TYPES[field.type] for field in contracts.envelope} | {
         "properties": f"STRUCT({properties})"
     }
@@ -23,12 +24,12 @@ def typed_events(contracts: EventContracts, lines: str, *extra: str) -> str:
     columns = [
         f"{_value(path, kind)} as {path.rpartition('.')[2]}"
         for path, kind in (
-            *((f'"{field.name}"', field.type) for field in contracts.envelope),
-            *((f'properties."{name}"', kind) for name, kind in contracts.properties.items()),
+            *((engine.name(field.name), field.type) for field in contracts.envelope),
+            *((f"properties.{engine.name(name)}", kind) for name, kind in contracts.properties.items()),
         )
     ]
     numbers = " ".join(
-        f"when event_name = '{name}' and schema_version = {version} then {number}"
+        f"when event_name = {engine.text(name)} and schema_version = {version} then {number}"
         for number, (name, version) in enumerate(contracts.events)
     )
     return f"""
@@ -86,20 +87,20 @@ def _combined(contracts: EventContracts, settings: Settings, expression: Callabl
 
 
 def _event_checks(contracts: EventContracts) -> Iterator[Check]:
-    events = ", ".join(sorted({f"'{name}'" for name, _ in contracts.events}))
+    events = ", ".join(sorted({engine.text(name) for name, _ in contracts.events}))
     yield Reason.UNKNOWN_EVENT, f"event_name not in ({events})", "'no contract names the event ' || event_name[:60]"
     yield Reason.UNKNOWN_VERSION, "_contract is null", "event_name || ' has no version ' || schema_version"
 
 
 def _field_checks(fields: Iterable[Field]) -> Iterator[Check]:
     for field in fields:
-        column = f'"{field.name}"'
+        column = engine.name(field.name)
         if field.required:
             yield Reason.MISSING_FIELD, f"{column} is null", f"'{field.name} is missing'"
         if field.enum:
-            allowed = ", ".join("'" + value.replace("'", "''") + "'" for value in field.enum)
-            words = ", ".join(field.enum).replace("'", "''")
-            detail = f"'{field.name} is ' || {column}[:60] || ', not one of {words}'"
+            allowed = ", ".join(engine.text(value) for value in field.enum)
+            words = engine.text(f", not one of {', '.join(field.enum)}")
+            detail = f"'{field.name} is ' || {column}[:60] || {words}"
             yield Reason.NOT_IN_ENUM, f"{column} not in ({allowed})", detail
         for bound, beyond, words in ((field.minimum, "<", "least"), (field.maximum, ">", "most")):
             if bound is not None:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import duckdb
 
 from contracts import SQL_TYPES, EventContracts, Field
+from storage import engine
 
 RULES = {
     "contract_known": "Each event has a contract of its name and version",
@@ -37,7 +38,7 @@ def promised_checks() -> Iterator[dict[str, Any]]:
                 || coalesce(', for example ' || min(value), '') as problem,
                 min(event_id) as event_id
             from broken_promise
-            where rule = '{qualifier}'
+            where rule = {engine.text(qualifier)}
             group by dt, event_name, schema_version, complaint
         """
         yield {"failed_rows": {"name": rule, "qualifier": qualifier, "query": query}}
@@ -56,13 +57,13 @@ def compare_with_promises(connection: duckdb.DuckDBPyConnection, contracts: Even
         connection.execute("select column_name, data_type from duckdb_columns() where table_name = 'events'").fetchall()
     )
     columns = ", ".join(
-        f'"{name}"' if landed.get(name) == SQL_TYPES[kind] else f'null::{SQL_TYPES[kind]} as "{name}"'
+        engine.name(name) if landed.get(name) == SQL_TYPES[kind] else f"null::{SQL_TYPES[kind]} as {engine.name(name)}"
         for name, kind in contracts.landed.items()
     )
     event_at = Field("event_at", "timestamp", "When it happened, by a clock that is right.", required=True)
     of_all = [*_promises([*contracts.envelope, event_at])]
     of_one = {
-        f"event_name = '{event}' and schema_version = {version}": [*_promises(contract.properties)]
+        f"event_name = {engine.text(event)} and schema_version = {version}": [*_promises(contract.properties)]
         for (event, version), contract in contracts.events.items()
     }
     unknown = [_promise("contract_known", "true", "no contract has this name and version")]
@@ -81,11 +82,11 @@ def compare_with_promises(connection: duckdb.DuckDBPyConnection, contracts: Even
 
 def _promises(fields: Iterable[Field]) -> Iterator[Promise]:
     for field in fields:
-        name = f'"{field.name}"'
+        name = engine.name(field.name)
         if field.required:
             yield _promise("required_fields", f"{name} is null", f"{field.name} is missing")
         if field.enum:
-            allowed = ", ".join(_text(value) for value in field.enum)
+            allowed = ", ".join(engine.text(value) for value in field.enum)
             complaint = f"{field.name} is not one of {', '.join(field.enum)}"
             yield _promise("values_known", f"{name} not in ({allowed})", complaint, name)
         bounds = {"least": (field.minimum, "<"), "most": (field.maximum, ">")}
@@ -96,7 +97,7 @@ def _promises(fields: Iterable[Field]) -> Iterator[Promise]:
 
 
 def _promise(rule: str, broken: str, complaint: str, value: str = "null::varchar") -> Promise:
-    return broken, f"{{rule: {_text(rule)}, complaint: {_text(complaint)}, value: {value}}}"
+    return broken, f"{{rule: {engine.text(rule)}, complaint: {engine.text(complaint)}, value: {value}}}"
 
 
 def _by_contract(
@@ -113,7 +114,3 @@ def _is_broken(promises: Sequence[Promise]) -> str:
 def _complaints(promises: Sequence[Promise]) -> str:
     complaints = ", ".join(f"if({broken}, {complaint}, null)" for broken, complaint in promises)
     return f"[{complaints}]::struct(rule varchar, complaint varchar, value varchar)[]"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -1,5 +1,6 @@
 """DuckDB as this project uses it: bounded, in UTC, and without fetching anything."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -31,3 +32,18 @@ def connect(settings: Settings, database: Path | None = None, *, read_only: bool
     connection.execute("load icu")
     connection.execute("set TimeZone = 'UTC'")
     return connection
+
+
+def text(value: object) -> str:
+    """A string of SQL, for what cannot be a parameter: in a view, or the path of a copy."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def name(identifier: str) -> str:
+    """A name of SQL, whatever it is made of."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def files(paths: Iterable[Path]) -> str:
+    """A list of SQL: the paths, for a reader."""
+    return f"[{', '.join(map(text, paths))}]"

@@ -10,7 +10,8 @@ import duckdb
 
 from quality.gate import PERSONAL
 from quality.profile.findings import MANY_UNITS, Column, Declared, DeclaredColumn, Spread
-from quality.profile.relation import RELATION, quoted
+from quality.profile.relation import RELATION
+from storage import engine
 
 LISTED_VALUES = 40
 """A column with at most so many values has all of them listed."""
@@ -36,7 +37,7 @@ def measure_columns(
     asked = {
         (name, measured): expression
         for name, kind in types.items()
-        for measured, expression in _measures(quoted(name), kind, is_exact=rows <= EXACT_ROWS)
+        for measured, expression in _measures(engine.name(name), kind, is_exact=rows <= EXACT_ROWS)
     }
     (answer,) = connection.execute(f"select {', '.join(asked.values())} from {RELATION}").fetchall()
     found: dict[str, dict[str, Any]] = {name: {} for name in types}
@@ -107,7 +108,7 @@ def _looked_at_closely(connection: duckdb.DuckDBPyConnection, columns: Sequence[
     """Answer what only the figures of the first pass make worth asking, in one more."""
     asked: dict[tuple[str, str], str] = {}
     for column in columns:
-        name = quoted(column.name)
+        name = engine.name(column.name)
         if column.spread and 0 < column.spread.outlier_limit < inf:
             beyond = f"abs({name} - {column.spread.median!r}) > {column.spread.outlier_limit!r}"
             asked[column.name, "outliers"] = f"count_if({beyond})"
@@ -154,13 +155,13 @@ def with_unit(connection: duckdb.DuckDBPyConnection, column: Column, columns: Se
     """If a column's values lie far apart: the column within whose values they do not, for half of these at least."""
     if not column.spread or not column.spread.spans_many_powers:
         return column
-    name, found = quoted(column.name), []
+    name, found = engine.name(column.name), []
     for other in columns:
         if other.type == "VARCHAR" and is_listed(other) and other.distinct > 1:
             ((apart,),) = connection.execute(f"""
                 select median(apart) from (
                     select quantile_disc({name}, 0.99) / quantile_disc({name}, 0.01) as apart
-                    from {RELATION} where {name} > 0 group by {quoted(other.name)}
+                    from {RELATION} where {name} > 0 group by {engine.name(other.name)}
                 )
             """).fetchall()
             found.append((apart or inf, other.name))

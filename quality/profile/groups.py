@@ -9,7 +9,8 @@ import duckdb
 
 from quality.profile.columns import is_listed
 from quality.profile.findings import Column, Declared, Value
-from quality.profile.relation import RELATION, quoted
+from quality.profile.relation import RELATION
+from storage import engine
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Group:
 def read_groups(connection: duckdb.DuckDBPyConnection, declared: Declared, columns: Sequence[Column]) -> list[Group]:
     """The rows of `RELATION`, grouped; in order of days and kinds."""
     listed = [column.name for column in columns if is_listed(column)]
-    kind = f"{quoted(declared.kind)}::varchar" if declared.kind else "null"
+    kind = f"{engine.name(declared.kind)}::varchar" if declared.kind else "null"
     expressions = [
-        *(f"count({quoted(column.name)})" for column in columns),
-        *(f"histogram({quoted(name)}::varchar)" for name in listed),
+        *(f"count({engine.name(column.name)})" for column in columns),
+        *(f"histogram({engine.name(name)}::varchar)" for name in listed),
     ]
     grouped = connection.execute(f"""
         select dt, {kind} as kind, count(*), {", ".join(expressions)} from {RELATION} group by dt, kind order by all

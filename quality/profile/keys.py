@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from quality.profile.relation import quoted
+from storage import engine
 
 LARGEST_KEY = 3
 SHOWN_KEYS = 3
@@ -63,7 +63,7 @@ def find_keys(
 
 def count_repeats(connection: duckdb.DuckDBPyConnection, relation: str, key: Sequence[str]) -> int:
     """Rows that agree in all columns of `key`, NULL included, with a row that was counted already."""
-    columns = ", ".join(map(quoted, key))
+    columns = ", ".join(map(engine.name, key))
     query = (
         f"select (select count(*) from {relation}) - (select count(*) from (select distinct {columns} from {relation}))"
     )
@@ -78,7 +78,7 @@ def _samples(
     The latter decide about all sets with an id or a moment. On the demo's million events that takes 2 s; with the first
     rows alone, sets that survive them had to be counted in full, which took 4.5 s.
     """
-    columns = ", ".join(map(quoted, distinct))
+    columns = ", ".join(map(engine.name, distinct))
     first = connection.execute(f"select {columns} from {relation} limit {SAMPLE_ROWS}").fetchall()
     yield _sample(distinct, first, "" if rows <= SAMPLE_ROWS else None)
     if rows <= SAMPLE_ROWS:
@@ -87,8 +87,8 @@ def _samples(
         if values > rows / 2:
             repeated = connection.execute(f"""
                 select {columns} from {relation}
-                where {quoted(name)} in (
-                    select {quoted(name)} from {relation} group by all having count(*) > 1 limit {SAMPLE_ROWS}
+                where {engine.name(name)} in (
+                    select {engine.name(name)} from {relation} group by all having count(*) > 1 limit {SAMPLE_ROWS}
                 )
                 limit {SAMPLE_ROWS}
             """).fetchall()

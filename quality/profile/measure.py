@@ -12,8 +12,9 @@ from quality.profile.columns import measure_columns, with_unit
 from quality.profile.findings import Column, Day, Declared, Grain, RowsPer, Table
 from quality.profile.groups import Group, read_groups, split, with_groups
 from quality.profile.keys import count_repeats, find_keys
-from quality.profile.relation import RELATION, Landing, quoted, show
+from quality.profile.relation import RELATION, Landing, refused_of, show
 from quality.profile.times import empty_between, lateness, rows_by_hour
+from storage import engine
 from storage.days import days_between
 
 _MEASURES = ("DOUBLE", "FLOAT", "DECIMAL")  # what is measured identifies nothing
@@ -90,7 +91,7 @@ def _rows_per(
     for column in columns:
         is_id = column.name.endswith("_id") and column.name not in key and not column.values
         if is_id and 1 < column.distinct < column.filled:
-            name = quoted(column.name)
+            name = engine.name(column.name)
             ((values, median, p95, most),) = connection.execute(f"""
                 select count(*), median(rows), quantile_disc(rows, 0.95), max(rows)
                 from (select count(*) as rows from {RELATION} where {name} is not null group by {name})
@@ -100,11 +101,11 @@ def _rows_per(
 
 
 def _refused(connection: duckdb.DuckDBPyConnection, landings: Sequence[Landing]) -> Counter[str]:
-    files = [str(landing.quarantine) for landing in landings if landing.quarantine]
-    if not files:
+    refused = refused_of(landings)
+    if not refused:
         return Counter()
-    query = "select reason, count(*) from read_parquet($files, union_by_name = true) group by all order by all"
-    return Counter(dict(connection.execute(query, {"files": files}).fetchall()))
+    query = f"select reason, count(*) from ({refused}) group by all order by all"
+    return Counter(dict(connection.execute(query).fetchall()))
 
 
 def _day(landing: Landing) -> Day:

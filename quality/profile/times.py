@@ -7,7 +7,8 @@ from datetime import date
 import duckdb
 
 from quality.profile.findings import Declared, Lateness
-from quality.profile.relation import Landing, quoted
+from quality.profile.relation import Landing, refused_of
+from storage import engine
 from storage.days import days_between
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -23,8 +24,8 @@ SKEW_SECONDS = 5 * MINUTE
 def rows_by_hour(connection: duckdb.DuckDBPyConnection, relation: str, moment: str) -> tuple[tuple[int, ...], ...]:
     """Rows by weekday, Monday first, and hour of the day. Empty when the column has no hours."""
     counted = connection.execute(f"""
-        select isodow({quoted(moment)}) - 1, hour({quoted(moment)}::timestamp), count(*)
-        from {relation} where {quoted(moment)} is not null group by all
+        select isodow({engine.name(moment)}) - 1, hour({engine.name(moment)}::timestamp), count(*)
+        from {relation} where {engine.name(moment)} is not null group by all
     """).fetchall()
     hours = {(weekday, hour): rows for weekday, hour, rows in counted}
     if {hour for _, hour in hours} <= {0}:
@@ -39,7 +40,7 @@ def empty_between(
 
     Up to the last of the days `within`, of which all moments are taken, or up to the last moment.
     """
-    query = f"select distinct date_trunc('hour', {quoted(moment)}::timestamp) from {relation}"
+    query = f"select distinct date_trunc('hour', {engine.name(moment)}::timestamp) from {relation}"
     found = (hour for (hour,) in connection.execute(query).fetchall() if hour)
     hours = sorted(hour for hour in found if not within or within[0] <= hour.date() <= within[1])
     if not hours:
@@ -55,8 +56,8 @@ def lateness(
     connection: duckdb.DuckDBPyConnection, relation: str, declared: Declared, landings: Sequence[Landing]
 ) -> Lateness:
     """How late rows were received, accepted ones and those that were refused for it."""
-    happened, received = quoted(declared.event_time), quoted(declared.received_time)
-    sent = quoted(declared.sent_time or declared.received_time)
+    happened, received = engine.name(declared.event_time), engine.name(declared.received_time)
+    sent = engine.name(declared.sent_time or declared.received_time)
     bins = " ".join(f"when seconds <= {bound} then {bound}" for bound in BOUNDS)
     counted = connection.execute(f"""
         select case {bins} end, days, sign(skew), count(*)
@@ -87,13 +88,13 @@ def lateness(
 
 
 def _refused_days(connection: duckdb.DuckDBPyConnection, landings: Sequence[Landing]) -> tuple[tuple[int, int], ...]:
-    files = [str(landing.quarantine) for landing in landings if landing.quarantine]
-    if not files:
+    refused = refused_of(landings)
+    if not refused:
         return ()
-    query = """
+    query = f"""
         select dt - event_date as days, count(*)
-        from read_parquet($files, hive_partitioning = true, union_by_name = true)
+        from ({refused})
         where reason = 'too_late' and event_date is not null
         group by all order by all
     """
-    return tuple(connection.execute(query, {"files": files}).fetchall())
+    return tuple(connection.execute(query).fetchall())

@@ -317,6 +317,18 @@ def test_what_was_refused_is_counted_by_reason_and_much_of_it_is_odd(tmp_path: P
     assert table.suspicions[0].says == "many records are refused"
 
 
+def test_what_the_folders_above_the_lake_are_called_is_no_column(tmp_path: Path) -> None:
+    refused = "select 'too_late' as reason, date '{day}' - 5 as event_date from range(4)"
+    days = orders(received_at="timestamp '{day}' + to_seconds(number * 215 + 2)")
+    plain, below = (
+        profiled(folder, days, refused=refused, event_time="ordered_at", received_time="received_at")
+        for folder in (tmp_path / "plain", tmp_path / "env=prod" / "dt=1999-01-01")
+    )
+    assert plain == below
+    assert below.lateness
+    assert below.lateness.refused_days == ((5, 4 * DAYS),)
+
+
 rows_of = st.lists(st.tuples(*[st.integers(0, 3)] * 4), min_size=2, max_size=24)
 
 
