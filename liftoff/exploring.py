@@ -8,13 +8,14 @@ from pathlib import Path
 
 import duckdb
 
+from liftoff.declared import declared_tables
 from liftoff.looks import NothingToShow
 from liftoff.plan import Window
 from liftoff.progress import log
-from liftoff.sources import declared_tables
 from quality.profile import kept
+from quality.profile.declared import Declared
 from quality.profile.diff import compare
-from quality.profile.findings import Declared, Profile, Scope, Table
+from quality.profile.findings import Profile, Scope, Table
 from quality.profile.measure import measure
 from quality.profile.page import render
 from quality.profile.relation import Landing

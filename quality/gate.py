@@ -18,7 +18,7 @@ from quality.contract import CONTRACTS_DIR, Check, Contract, read_contract
 from quality.event_window import TRAILING_DAYS, prepare_event_audit
 from quality.landed import landed_contract, show_landings
 from quality.reconciliation import Built, events_by_day, inputs_as_accepted
-from quality.report import CheckResult, GateError, Report
+from quality.report import PERSONAL, CheckResult, GateError, Report
 from storage.days import describe_days
 from storage.engine import connect
 from storage.files import new_id
@@ -36,14 +36,6 @@ __all__ = [
     "audit_marts",
     "audit_tables",
 ]
-
-PERSONAL = frozenset(
-    {
-        *("user_id", "user_key", "device_id", "session_id", "session_key", "event_id", "playback_id", "playback_key"),
-        *("subscription_id", "payment_id", "email"),
-    }
-)
-"""Columns whose values identify a person, a device or a visit: a report shows their keyed hashes instead."""
 
 SAMPLE_ROWS = 5
 

@@ -12,7 +12,13 @@ CheckOutcome = Literal["passed", "noted", "warned", "failed", "not_evaluated"]
 Severity = Literal["fail", "warn", "note"]
 """What a check that is broken does: block, warn, or only say so. What was not evaluated blocks in any case."""
 
-
+PERSONAL = frozenset(
+    {
+        *("user_id", "user_key", "device_id", "session_id", "session_key", "event_id", "playback_id", "playback_key"),
+        *("subscription_id", "payment_id", "email"),
+    }
+)
+"""Columns whose values identify a person, a device or a visit: a report shows their keyed hashes instead."""
 SAID = {"dt", "problem"}  # columns of a failing row that its check's message already says
 
 

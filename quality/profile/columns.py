@@ -8,9 +8,10 @@ from typing import Any
 
 import duckdb
 
-from quality.gate import PERSONAL
-from quality.profile.findings import MANY_UNITS, Column, Declared, DeclaredColumn, Spread
+from quality.profile.declared import Declared, DeclaredColumn
+from quality.profile.findings import Column, Spread
 from quality.profile.relation import RELATION
+from quality.report import PERSONAL
 from storage import engine
 
 LISTED_VALUES = 40
@@ -23,6 +24,9 @@ FEWEST_PERSONAL = 100
 """Of fewer rows, the quantiles of a personal column would be single people's."""
 # Ten times as far from the median as 98% of all rows: of a log-normal column (sigma 1) 3 rows in a million are.
 OUTLIER_FACTOR = 10
+# Amounts of different currencies, or figures of different units, in one column: the demo's rates span four powers of
+# ten, a subscription's price in any one currency not even one.
+MANY_UNITS = 10_000
 _NUMBERS = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
     *("DOUBLE", "FLOAT", "DECIMAL"),
@@ -151,9 +155,15 @@ def is_listed(column: Column) -> bool:
     return not column.is_personal and not is_measured and not is_one_a_row and 0 < column.distinct <= LISTED_VALUES
 
 
+def spans_many_powers(spread: Spread) -> bool:
+    """Whether all but 2% of the values lie further apart than those of one unit mostly do."""
+    low, high = spread.quantiles[0], spread.quantiles[-1]
+    return low > 0 and high / low >= MANY_UNITS
+
+
 def with_unit(connection: duckdb.DuckDBPyConnection, column: Column, columns: Sequence[Column]) -> Column:
     """If a column's values lie far apart: the column within whose values they do not, for half of these at least."""
-    if not column.spread or not column.spread.spans_many_powers:
+    if not column.spread or not spans_many_powers(column.spread):
         return column
     name, found = engine.name(column.name), []
     for other in columns:

@@ -1,13 +1,14 @@
-"""What a profile holds. All of it is kept as JSON, so nothing here may identify a person."""
+"""What a profile holds: what was measured, found odd, and has changed. It is kept as JSON, so nothing here may identify
+a person.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-# Amounts of different currencies, or figures of different units, in one column: the demo's rates span four powers of
-# ten, a subscription's price in any one currency not even one.
-MANY_UNITS = 10_000
+from quality.profile.declared import DeclaredColumn
+
 WEIGHTS = ("wrong", "odd", "note")
 Weight = Literal["wrong", "odd", "note"]
 """`wrong` breaks a promise or cannot be true, `odd` deserves a look, a `note` is good to know."""
@@ -15,43 +16,6 @@ Weight = Literal["wrong", "odd", "note"]
 
 Found = Iterator[tuple[Weight, str, str]]
 """What a rule finds odd: the weight, what it is, and the evidence."""
-
-
-@dataclass(frozen=True)
-class DeclaredColumn:
-    """What someone promised of a column."""
-
-    type: str
-    meaning: str = ""
-    required: bool = False
-    is_personal: bool = False
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What someone promised of a landed table, and how it is to be read."""
-
-    source: str
-    table: str
-    key: tuple[str, ...]
-    columns: Mapping[str, DeclaredColumn]
-    is_daily: bool
-    """Each landing holds its own day. Else it holds everything, and the last one is what is profiled."""
-    description: str = ""
-    event_time: str = ""
-    """The column that says when a row happened."""
-    received_time: str = ""
-    sent_time: str = ""
-    """When it was received, by our clock; and sent, by the sender's."""
-    kind: str = ""
-    """The column that says which of several records with columns of their own a row is."""
-    split_by: tuple[str, ...] = ()
-    """Columns by whose values the volume of each day is shown."""
-
-    @property
-    def name(self) -> str:
-        """`events`, or `source.table` where they differ."""
-        return self.table if self.table == self.source else f"{self.source}.{self.table}"
 
 
 @dataclass(frozen=True)
@@ -84,12 +48,6 @@ class Spread:
     def median(self) -> float:
         """Half of the values are below."""
         return self.quantiles[len(self.quantiles) // 2]
-
-    @property
-    def spans_many_powers(self) -> bool:
-        """Whether all but 2% of the values lie further apart than those of one unit mostly do."""
-        low, high = self.quantiles[0], self.quantiles[-1]
-        return low > 0 and high / low >= MANY_UNITS
 
 
 @dataclass(frozen=True)

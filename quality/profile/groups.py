@@ -8,7 +8,8 @@ from datetime import date
 import duckdb
 
 from quality.profile.columns import is_listed
-from quality.profile.findings import Column, Declared, Value
+from quality.profile.declared import Declared
+from quality.profile.findings import Column, Value
 from quality.profile.relation import RELATION
 from storage import engine
 

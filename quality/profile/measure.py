@@ -9,7 +9,8 @@ from itertools import pairwise
 import duckdb
 
 from quality.profile.columns import measure_columns, with_unit
-from quality.profile.findings import Column, Day, Declared, Grain, RowsPer, Table
+from quality.profile.declared import Declared
+from quality.profile.findings import Column, Day, Grain, RowsPer, Table
 from quality.profile.groups import Group, read_groups, split, with_groups
 from quality.profile.keys import count_repeats, find_keys
 from quality.profile.relation import RELATION, Landing, refused_of, show

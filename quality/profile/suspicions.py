@@ -6,6 +6,7 @@ from itertools import dropwhile
 from math import sqrt
 from statistics import median
 
+from quality.profile.columns import spans_many_powers
 from quality.profile.drift import DEVIATIONS, EXPECTED_ROWS, comings_and_goings, null_shift
 from quality.profile.findings import WEIGHTS, Column, Found, Suspicion, Table, Value
 from quality.profile.groups import Group
@@ -163,7 +164,7 @@ def _numbers(table: Table, column: Column, _: Sequence[Group]) -> Found:
     if spread.unit:
         text = f"is of another unit for each {spread.unit}: add up nothing across them"
         yield "note", text, f"98% of its values are from {number(low)} to {number(high)}"
-    elif spread.spans_many_powers:
+    elif spans_many_powers(spread):
         text = "spans many powers of ten: is it one unit?"
         yield "odd", text, f"98% of its values are from {number(low)} to {number(high)}"
     elif 0 < spread.outliers < column.filled / 100:

@@ -6,7 +6,8 @@ from datetime import date
 
 import duckdb
 
-from quality.profile.findings import Declared, Lateness
+from quality.profile.declared import Declared
+from quality.profile.findings import Lateness
 from quality.profile.relation import Landing, refused_of
 from storage import engine
 from storage.days import days_between

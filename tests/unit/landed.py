@@ -7,7 +7,8 @@ from typing import Any
 
 import duckdb
 
-from quality.profile.findings import Declared, DeclaredColumn, Table
+from quality.profile.declared import Declared, DeclaredColumn
+from quality.profile.findings import Table
 from quality.profile.measure import measure
 from quality.profile.relation import Landing
 from quality.profile.suspicions import suspect

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quality.profile.findings import Declared, DeclaredColumn, Table
+from quality.profile.declared import Declared, DeclaredColumn
+from quality.profile.findings import Table
 from quality.profile.keys import LARGEST_KEY, SAMPLE_ROWS, SHOWN_KEYS, find_keys
 from quality.profile.times import BOUNDS
 from tests.unit.landed import LAUNCH, profiled

@@ -12,12 +12,12 @@ from liftoff import exploring
 from liftoff.exploring import explore
 from liftoff.looks import NothingToShow
 from liftoff.plan import Window
-from quality.gate import PERSONAL
 from quality.profile import kept, words
 from quality.profile.diff import compare
 from quality.profile.findings import Previous, Profile, Scope, Table
 from quality.profile.measure import measure
 from quality.profile.page import render, render_notice
+from quality.report import PERSONAL
 from storage.days import now
 from storage.errors import LiftoffError, WrongUsage
 from storage.files import new_id
