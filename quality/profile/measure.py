@@ -75,13 +75,13 @@ def _grain(
         distinct["dt"] = landings
     names = {column.name for column in columns}
     key = tuple(name for name in declared.key if name in names)
-    keys = find_keys(connection, RELATION, rows, distinct, [key, (*key, "dt")])
+    keys = find_keys(connection, rows, distinct, [key, (*key, "dt")])
     if not key:
         return Grain(keys, 0, 0)
-    repeats = 0 if key in keys else count_repeats(connection, RELATION, key)
+    repeats = 0 if key in keys else count_repeats(connection, key)
     within = repeats
     if repeats and declared.is_daily:
-        within = 0 if (*key, "dt") in keys else count_repeats(connection, RELATION, [*key, "dt"])
+        within = 0 if (*key, "dt") in keys else count_repeats(connection, [*key, "dt"])
     return Grain(keys, repeats, within)
 
 
@@ -128,12 +128,12 @@ def _with_times(
     if not declared.event_time or not table.rows:
         return table
     within = (table.days[0].day, table.days[-1].day) if declared.is_daily else None
-    empty_days, empty_hours = empty_between(connection, RELATION, declared.event_time, within)
+    empty_days, empty_hours = empty_between(connection, declared.event_time, within)
     return replace(
         table,
         event_time=declared.event_time,
-        hours=rows_by_hour(connection, RELATION, declared.event_time),
+        hours=rows_by_hour(connection, declared.event_time),
         empty_days=empty_days,
         empty_hours=empty_hours,
-        lateness=lateness(connection, RELATION, declared, landings) if declared.received_time else None,
+        lateness=lateness(connection, declared, landings) if declared.received_time else None,
     )

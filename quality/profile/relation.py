@@ -11,6 +11,7 @@ from storage.engine import files, text
 from storage.lake import Outcome
 
 RELATION = "profiled"
+"""The name by which every query of this package reads the rows of the table at hand."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""When rows happened, and how long they took to arrive."""
+"""When the rows of `RELATION` happened, and how long they took to arrive."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import duckdb
 
 from quality.profile.declared import Declared
 from quality.profile.findings import Lateness
-from quality.profile.relation import Landing, refused_of
+from quality.profile.relation import RELATION, Landing, refused_of
 from storage import engine
 from storage.days import days_between
 
@@ -22,11 +22,11 @@ SKEW_SECONDS = 5 * MINUTE
 """As in the definition of event time: a clock that is further off is corrected."""
 
 
-def rows_by_hour(connection: duckdb.DuckDBPyConnection, relation: str, moment: str) -> tuple[tuple[int, ...], ...]:
+def rows_by_hour(connection: duckdb.DuckDBPyConnection, moment: str) -> tuple[tuple[int, ...], ...]:
     """Rows by weekday, Monday first, and hour of the day. Empty when the column has no hours."""
     counted = connection.execute(f"""
         select isodow({engine.name(moment)}) - 1, hour({engine.name(moment)}::timestamp), count(*)
-        from {relation} where {engine.name(moment)} is not null group by all
+        from {RELATION} where {engine.name(moment)} is not null group by all
     """).fetchall()
     hours = {(weekday, hour): rows for weekday, hour, rows in counted}
     if {hour for _, hour in hours} <= {0}:
@@ -35,13 +35,13 @@ def rows_by_hour(connection: duckdb.DuckDBPyConnection, relation: str, moment: s
 
 
 def empty_between(
-    connection: duckdb.DuckDBPyConnection, relation: str, moment: str, within: tuple[date, date] | None
+    connection: duckdb.DuckDBPyConnection, moment: str, within: tuple[date, date] | None
 ) -> tuple[tuple[date, ...], int]:
     """The days without a row, and how many hours of the other days have none, since the first row.
 
     Up to the last of the days `within`, of which all moments are taken, or up to the last moment.
     """
-    query = f"select distinct date_trunc('hour', {engine.name(moment)}::timestamp) from {relation}"
+    query = f"select distinct date_trunc('hour', {engine.name(moment)}::timestamp) from {RELATION}"
     found = (hour for (hour,) in connection.execute(query).fetchall() if hour)
     hours = sorted(hour for hour in found if not within or within[0] <= hour.date() <= within[1])
     if not hours:
@@ -53,9 +53,7 @@ def empty_between(
     return empty, 24 * len(days) - len(hours) - at_the_ends
 
 
-def lateness(
-    connection: duckdb.DuckDBPyConnection, relation: str, declared: Declared, landings: Sequence[Landing]
-) -> Lateness:
+def lateness(connection: duckdb.DuckDBPyConnection, declared: Declared, landings: Sequence[Landing]) -> Lateness:
     """How late rows were received, accepted ones and those that were refused for it."""
     happened, received = engine.name(declared.event_time), engine.name(declared.received_time)
     sent = engine.name(declared.sent_time or declared.received_time)
@@ -68,7 +66,7 @@ def lateness(
                 {received}::date - {happened}::date as days,
                 epoch({sent}) - epoch({received}) as ahead,
                 if(abs(ahead) > {SKEW_SECONDS}, ahead, 0) as skew
-            from {relation} where {received} is not null and {happened} is not null
+            from {RELATION} where {received} is not null and {happened} is not null
         )
         group by all
     """).fetchall()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from quality.profile.declared import Declared, DeclaredColumn
 from quality.profile.findings import Table
 from quality.profile.keys import LARGEST_KEY, SAMPLE_ROWS, SHOWN_KEYS, find_keys
+from quality.profile.relation import RELATION
 from quality.profile.times import BOUNDS
 from tests.unit.landed import LAUNCH, profiled
 
@@ -339,7 +340,9 @@ def test_keys_are_those_that_trying_all_sets_of_columns_finds(rows: list[tuple[i
     names = "abcd"
     values = ", ".join(map(str, rows))
     distinct = {name: len({row[place] for row in rows}) for place, name in enumerate(names)}
-    found = find_keys(duckdb.default_connection(), f"(values {values}) t(a, b, c, d)", len(rows), distinct)
+    with duckdb.connect() as connection:
+        connection.execute(f"create view {RELATION} as from (values {values}) t(a, b, c, d)")
+        found = find_keys(connection, len(rows), distinct)
     for size in range(1, LARGEST_KEY + 1):
         keys = [
             key
@@ -359,14 +362,14 @@ def test_a_key_of_a_table_larger_than_any_sample_is_proven_on_all_rows(broken: s
     order_id = {"": "number", "one row": f"if(number = {last}, 0, number)", "all rows": "number // 2"}[broken]
     with duckdb.connect() as connection:
         connection.execute(f"""
-            create table t as
+            create table {RELATION} as
             select
                 {order_id} as order_id, number % 2 as line, if(number = {last}, 0, number % 2) as side,
                 number // 20 as box, number % 20 as place
             from range({rows}) _(number)
         """)
         distinct = {"order_id": rows, "side": 2, "line": 2, "box": rows // 20, "place": 20}
-        found = find_keys(connection, "t", rows, distinct, [("order_id",)])
+        found = find_keys(connection, rows, distinct, [("order_id",)])
     assert (
         found
         == {
