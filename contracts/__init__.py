@@ -47,6 +47,18 @@ class Field:
     example: str | float | bool = ""
 
 
+# A client's clock that is off by more is corrected. At 0 every event would be moved by the time it took to arrive. When
+# this changes, events that have landed keep their time: load all days again.
+SKEW_SECONDS = 5 * 60
+EVENT_AT = Field(
+    "event_at",
+    "timestamp",
+    f"When it happened, by the collector's clock where the client's is off by more than {SKEW_SECONDS // 60} minutes.",
+    required=True,
+)
+"""The column that landed events have beside the fields that clients send."""
+
+
 @dataclass(frozen=True)
 class EventContract:
     """One version of one event: who sends it and which properties it carries beside the envelope."""
@@ -81,8 +93,8 @@ class EventContracts:
 
     @cached_property
     def landed(self) -> dict[str, FieldType]:
-        """The columns of a landed event: envelope, all properties, and `event_at`, its time by a right clock."""
-        return {field.name: field.type for field in self.envelope} | self.properties | {"event_at": "timestamp"}
+        """The columns of a landed event: envelope, all properties, and `EVENT_AT`."""
+        return {field.name: field.type for field in self.envelope} | self.properties | {EVENT_AT.name: EVENT_AT.type}
 
 
 def load_event_contracts(folder: Path = CONTRACTS_DIR) -> EventContracts:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from contracts import SQL_TYPES, EventContracts, Field, FieldType
+from contracts import SKEW_SECONDS, SQL_TYPES, EventContracts, Field, FieldType
 from ingestion.landing import Check, Reason, first_detail, first_reason
 from storage import engine
 from storage.settings import Settings
@@ -35,9 +35,9 @@ def typed_events(contracts: EventContracts, lines: str, *extra: str) -> str:
     return f"""
         select
             *,
-            -- A client whose clock is off by more than 5 minutes is corrected by what the collector's clock shows.
+            -- A client whose clock is off is corrected by what the collector's clock shows.
             case
-                when abs(epoch_us(received_at) - epoch_us(sent_at)) > 5 * 60 * 1_000_000
+                when abs(epoch_us(received_at) - epoch_us(sent_at)) > {SKEW_SECONDS} * 1_000_000
                 then occurred_at + to_microseconds(epoch_us(received_at) - epoch_us(sent_at))
                 else occurred_at
             end as event_at,

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from contracts import SQL_TYPES, load_event_contracts
+from contracts import EVENT_AT, SQL_TYPES, load_event_contracts
 from contracts.tables import TableContract, load_table_contracts
 from ingestion.endpoints import Endpoint, load_endpoints
 from liftoff.sources import EVENTS, WAREHOUSE
@@ -27,9 +27,11 @@ def _declared_events() -> Declared:
     contracts = load_event_contracts()
     properties = {field.name: field for contract in contracts.events.values() for field in contract.properties}
     columns = {
-        **{one.name: DeclaredColumn(SQL_TYPES[one.type], one.description, one.required) for one in contracts.envelope},
         **{one.name: DeclaredColumn(SQL_TYPES[one.type], one.description) for one in properties.values()},
-        "event_at": DeclaredColumn("TIMESTAMP", "When it happened, by the collector's clock.", required=True),
+        **{
+            one.name: DeclaredColumn(SQL_TYPES[one.type], one.description, one.required)
+            for one in (*contracts.envelope, EVENT_AT)
+        },
     }
     return Declared(
         source=EVENTS,
@@ -38,7 +40,7 @@ def _declared_events() -> Declared:
         columns=columns,
         is_daily=True,
         description="What clients logged: the envelope, and the properties of all event contracts.",
-        event_time="event_at",
+        event_time=EVENT_AT.name,
         sent_time="sent_at",
         received_time="received_at",
         kind="event_name",

@@ -126,7 +126,7 @@ def _link(lake: Lake, outcome: Outcome, folder: Path) -> Landing:
     there.mkdir(parents=True)
     data, refused = there / "data.parquet", there / "quarantine.parquet"
     data.hardlink_to(lake.landing_dir(outcome.source, outcome.table, outcome.day) / "data.parquet")
-    quarantine = lake.quarantine_dir(outcome) / f"{outcome.ingest_id}.parquet"
+    quarantine = lake.quarantine_of(outcome)
     if quarantine.exists():
         refused.hardlink_to(quarantine)
     return Landing(outcome, data, refused if refused.exists() else None)

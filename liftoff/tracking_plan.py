@@ -162,9 +162,14 @@ def readers_of(manifest: Mapping[str, Any], contracts: EventContracts) -> Reader
     """Follow the fields of events through all models of dbt's manifest, and into its metrics.
 
     Raises:
-        LineageError: names the model or metric that cannot be followed.
+        LineageError: names the model or metric that cannot be followed, or a model of `SORTS_BY_ALL` that is not there.
     """
     models = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    if gone := SORTS_BY_ALL - {node["name"] for node in models.values()}:
+        raise LineageError(
+            f"There is no model {', '.join(sorted(gone))}, which SORTS_BY_ALL in liftoff/tracking_plan.py names. Name "
+            "the one there that sorts by every column now."
+        )
     parents = {key: [one for one in node["depends_on"]["nodes"] if one in models] for key, node in models.items()}
     known = {LANDED: landed_events(contracts)}
     for key in TopologicalSorter(parents).static_order():

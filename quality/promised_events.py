@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from contracts import SQL_TYPES, EventContracts, Field
+from contracts import EVENT_AT, SQL_TYPES, EventContracts, Field
 from storage import engine
 
 RULES = {
@@ -60,8 +60,7 @@ def compare_with_promises(connection: duckdb.DuckDBPyConnection, contracts: Even
         engine.name(name) if landed.get(name) == SQL_TYPES[kind] else f"null::{SQL_TYPES[kind]} as {engine.name(name)}"
         for name, kind in contracts.landed.items()
     )
-    event_at = Field("event_at", "timestamp", "When it happened, by a clock that is right.", required=True)
-    of_all = [*_promises([*contracts.envelope, event_at])]
+    of_all = [*_promises([*contracts.envelope, EVENT_AT])]
     of_one = {
         f"event_name = {engine.text(event)} and schema_version = {version}": [*_promises(contract.properties)]
         for (event, version), contract in contracts.events.items()

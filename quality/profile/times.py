@@ -6,6 +6,7 @@ from datetime import date
 
 import duckdb
 
+from contracts import SKEW_SECONDS
 from quality.profile.declared import Declared
 from quality.profile.findings import Lateness
 from quality.profile.relation import RELATION, Landing, refused_of
@@ -18,8 +19,6 @@ BOUNDS = (
     *(1, 2, 5, 10, 20, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE),
     *(HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY),
 )
-SKEW_SECONDS = 5 * MINUTE
-"""As in the definition of event time: a clock that is further off is corrected."""
 
 
 def rows_by_hour(connection: duckdb.DuckDBPyConnection, moment: str) -> tuple[tuple[int, ...], ...]:

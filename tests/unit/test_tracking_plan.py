@@ -13,7 +13,7 @@ from contracts import CONTRACTS_DIR, SQL_TYPES, EventContracts, load_event_contr
 from ingestion import rules
 from liftoff.dbt import compile_models
 from liftoff.derived import DBT_TYPES, EVENT_SOURCE, TRACKING_PLAN, derived_files, event_source
-from liftoff.lineage import relation_of
+from liftoff.lineage import LineageError, relation_of
 from liftoff.tracking_plan import LANDED, Broken, PlannedEvent, TrackingPlan, landed_events, plan_of, readers_of
 from quality.landed import landed_contract
 from quality.promised_events import promised_columns
@@ -165,6 +165,12 @@ def test_sums_of_money_break_by_no_event(plan: TrackingPlan) -> None:
     assert len(metrics) >= 12
     assert "Revenue" not in {label.split()[0] for label in metrics}
     assert not tables & {"mart_revenue_daily", "fct_payment", "dim_plan", "mart_country_stats"}
+
+
+def test_a_model_that_sorts_by_all_and_was_renamed_is_asked_for(manifest: Mapping[str, Any]) -> None:
+    nodes = {key: node for key, node in manifest["nodes"].items() if node["name"] != "int_event__deduplicated"}
+    with pytest.raises(LineageError, match=r"no model int_event__deduplicated.*SORTS_BY_ALL"):
+        readers_of({**manifest, "nodes": nodes}, CONTRACTS)
 
 
 # ---- what people read ----
