@@ -93,7 +93,7 @@ def count(
     accepted, first, last, content = _one(
         connection,
         f"select count(*), min({event_date}), max({event_date}), sum(hash(record)) "
-        f"from {text(pending / 'data.parquet')} as record",
+        f"from read_parquet({text(pending / 'data.parquet')}, hive_partitioning = false) as record",
     )
     refused = pending / "quarantine.parquet"
     (quarantined,) = _one(connection, f"select count(*) from {text(refused)}") if refused.exists() else (0,)
