@@ -5,23 +5,19 @@ All that is between the sources and the audit of the marts runs, without Airflow
 """
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
-from pydantic import TypeAdapter
 
 from liftoff import building, intake
-from liftoff.plan import Window
-from quality.report import CheckResult, Report
+from quality.report import CheckResult
 from simulator.api_server import serving
 from simulator.logs import write_day
 from simulator.product import Product, Story
 from simulator.upstream import owner_uri
 from simulator.warehouse import write_days
 from storage.settings import load_settings
+from tests.e2e.conftest import LAUNCH, day, reports, window
 
-LAUNCH = date(2026, 1, 5)
 Gate = Callable[..., list[CheckResult]]
 
 
@@ -37,14 +33,14 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
         def load(product: Product, first: int, last: int) -> list[CheckResult]:
             settings = load_settings()
-            window = Window(day(first), day(last))
-            for one in window.days:
+            days = window(first, last)
+            for one in days.days:
                 write_day(product, one, settings.events_dir)
-            write_days(product, window.days, owner_uri(settings.warehouse_uri))
+            write_days(product, days.days, owner_uri(settings.warehouse_uri))
             before = reports(settings.lake_dir)
             for land in (intake.land_events, intake.land_extracts):
-                assert not [warning for outcome in land(window) for warning in outcome.warnings]
-            intake.land_market_data(window)  # it says that an indicator was withdrawn, as the World Bank did
+                assert not [warning for outcome in land(days) for warning in outcome.warnings]
+            intake.land_market_data(days)  # it says that an indicator was withdrawn, as the World Bank did
             candidate = building.prepare()
             assert candidate
             building.transform(candidate)
@@ -55,15 +51,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
             return [result for report in new for result in report.failures + report.warnings]
 
         yield load
-
-
-def day(number: int) -> date:
-    return LAUNCH + timedelta(days=number)
-
-
-def reports(lake_dir: Path) -> dict[str, Report]:
-    read = TypeAdapter(Report).validate_json
-    return {path.stem: read(path.read_bytes()) for path in sorted((lake_dir / "reports").glob("*.json"))}
 
 
 # The thresholds' comments speak of products of 2,500 users; smaller ones have more of chance in them.

@@ -17,9 +17,11 @@ from typing import Any
 import duckdb
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from liftoff import dbt, flow
 from liftoff.plan import Window
+from quality.report import Report
 from simulator.logs import write_day
 from simulator.product import Product
 from simulator.warehouse import write_days
@@ -51,6 +53,12 @@ def day(number: int) -> date:
 def window(first: int, last: int) -> Window:
     """Days by number, both included."""
     return Window(day(first), day(last))
+
+
+def reports(lake_dir: Path) -> dict[str, Report]:
+    """What the gate has reported so far, by id, the newest last."""
+    read = TypeAdapter(Report).validate_json
+    return {path.stem: read(path.read_bytes()) for path in sorted((lake_dir / "reports").glob("*.json"))}
 
 
 def write_short_day(product: Product, number: int, events_dir: Path) -> None:

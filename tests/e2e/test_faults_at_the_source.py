@@ -1,0 +1,179 @@
+"""What a source may do wrong, done at the source: each fault is seen by the check that is there for it.
+
+Checks that no source can break are not here: ingestion refuses such records before the gate sees them, so that
+`values_known` and its kind guard against a reader that does not know its contract. Unit tests see them red.
+"""
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from liftoff import building, intake
+from liftoff.plan import Window
+from quality.report import Report
+from simulator.api_server import serving
+from simulator.logs import write_day
+from simulator.product import Product
+from simulator.upstream import owner_uri
+from simulator.warehouse import write_days
+from storage.errors import Blocked
+from storage.settings import load_settings
+from tests.e2e.conftest import day, reports, window
+
+LAST = 7  # days 0 to 6 are clean, and the eighth is the one that goes wrong
+Line = dict[str, Any]
+Fault = Callable[[int, Line], list[Line]]
+
+
+@pytest.fixture(scope="module")
+def product() -> Product:
+    return Product(seed=5, users=2_500, launch_date=day(0), story="launch")
+
+
+@pytest.fixture(scope="module")
+def clean(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder into which seven clean days have landed, and the eighth is about to."""
+    folder = tmp_path_factory.mktemp("clean") / "data"
+    with pytest.MonkeyPatch.context() as patch, serving() as url:
+        patch.setenv("LIFTOFF_DATA_DIR", str(folder))
+        for service in ("WORLD_BANK", "FX"):
+            patch.setenv(f"LIFTOFF_{service}_URL", url)
+        settings = load_settings()
+        for number in range(LAST + 1):
+            write_day(product, day(number), settings.events_dir)
+        write_days(product, [day(number) for number in range(LAST + 1)], owner_uri(settings.warehouse_uri))
+        for land in (intake.land_events, intake.land_extracts, intake.land_market_data):
+            land(window(0, LAST - 1))
+        yield folder
+
+
+@pytest.fixture
+def data_dir(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = Path(shutil.copytree(clean, tmp_path / "data"))
+    for name in ("WORLD_BANK", "FX"):
+        monkeypatch.setenv(f"LIFTOFF_{name}_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("LIFTOFF_DATA_DIR", str(folder))
+    return folder
+
+
+def rewrite(data_dir: Path, fault: Fault) -> None:
+    """The logs of the last day, each line as the fault makes it: none, another one, or several."""
+    for hour, path in enumerate(sorted((data_dir / "source/events" / str(day(LAST))).glob("*.gz"))):
+        lines = []
+        for raw in gzip.decompress(path.read_bytes()).splitlines():
+            try:
+                line = json.loads(raw)
+            except ValueError:
+                continue
+            lines += fault(hour, line) if isinstance(line, dict) else []
+        path.write_bytes(gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines), 1))
+
+
+def found(data_dir: Path, land: Callable[[Window], object]) -> dict[str, str]:
+    """What the newest audit says that is neither passed nor a note."""
+    before = reports(data_dir / "lake")
+    with suppress(Blocked):
+        land(window(LAST, LAST))
+    (report,) = (report for gate_id, report in reports(data_dir / "lake").items() if gate_id not in before)
+    return outcomes(report)
+
+
+def outcomes(report: Report) -> dict[str, str]:
+    return {result.name: result.outcome for result in report.failures + report.warnings}
+
+
+def again(line: Line) -> Line:
+    """The same under other ids."""
+    return line | {name: f"x{line.get(name)}" for name in ("event_id", "device_id", "session_id")}
+
+
+LOG_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
+    "nothing is wrong": (lambda _, line: [line], {}),
+    "two files are lost": (
+        lambda hour, line: [] if hour in {3, 4} else [line],
+        {"hours_present": "failed", "silent_hours": "warned"},
+    ),
+    "a platform's logs are lost": (
+        lambda _, line: [] if line["platform"] == "tv" else [line],
+        {"platform_present": "failed", "silent_hours": "warned", "sessions_usual": "warned"},
+    ),
+    "a build of the app forgets who is logged in": (
+        lambda _, line: [line | {"user_id": None} if line["platform"] == "ios" else line],
+        {"null_user_share": "failed"},
+    ),
+    "a client sends a version that no contract knows": (
+        lambda _, line: [line | {"schema_version": 9} if line["platform"] == "web" else line],
+        {
+            "quarantined_share": "failed",
+            "platform_present": "failed",
+            "silent_hours": "warned",
+            "sessions_usual": "warned",
+            "shares_steady": "warned",
+        },
+    ),
+    "a country is dark for half a day": (
+        lambda _, line: [] if line["country_code"] == "US" and line["occurred_at"][11:13] >= "12" else [line],
+        {"silent_hours": "warned"},
+    ),
+    "everything comes twice, under other ids": (
+        lambda _, line: [line, again(line)],
+        {"sessions_usual": "warned"},
+    ),
+    "half of the phones say that they are televisions": (
+        lambda _, line: [
+            line | {"platform": "tv"}
+            if line["platform"] == "android" and line.get("device_id", "")[-1:] < "8"
+            else line
+        ],
+        {"sessions_usual": "warned"},
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", LOG_FAULTS)
+def test_a_fault_of_the_logs_is_seen_where_they_land(fault: str, data_dir: Path) -> None:
+    broken, expected = LOG_FAULTS[fault]
+    rewrite(data_dir, broken)
+    assert found(data_dir, intake.land_events) == expected
+
+
+UPSTREAM_FAULTS = {
+    "a word that nobody promised": (
+        "update business.account_changes set change_type = 'lost' where changed_at >= $1",
+        {"quarantined_share": "failed", "records_usual": "warned"},
+    ),
+    "most changes of the day are lost": (
+        "delete from business.account_changes where changed_at >= $1 and hash(user_id) % 20 > 0",
+        {"records_usual": "warned"},
+    ),
+    "a list is empty": ("delete from business.plans", {"rows_present": "failed"}),
+}
+
+
+@pytest.mark.parametrize("fault", UPSTREAM_FAULTS)
+def test_a_fault_of_the_warehouse_is_seen_where_it_lands(fault: str, data_dir: Path) -> None:
+    statement, expected = UPSTREAM_FAULTS[fault]
+    with duckdb.connect(str(data_dir / "source/warehouse.duckdb")) as upstream:
+        upstream.execute(statement, [day(LAST)] if "$1" in statement else [])
+    assert found(data_dir, intake.land_extracts) == expected
+
+
+def test_events_that_are_lost_on_their_way_are_missed_by_the_marts(data_dir: Path) -> None:
+    lost = {"app_start": "tv", "playback_start": "web"}
+    rewrite(data_dir, lambda _, line: [] if lost.get(line["event_name"]) == line["platform"] else [line])
+    assert found(data_dir, intake.land_events) == {}
+    intake.land_extracts(window(LAST, LAST))
+    candidate = building.prepare()
+    assert candidate
+    building.transform(candidate)
+    building.audit(candidate)
+    *_, newest = reports(data_dir / "lake").values()
+    assert outcomes(newest) == {"app_start_arrived": "warned", "start_arrived": "warned"}
+    assert all(result.days == (day(LAST),) for result in newest.warnings)
