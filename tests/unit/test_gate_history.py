@@ -20,7 +20,7 @@ A_BUILD = "Build 20260110T020000000Z-0123abcd"
 
 def keep(number: int, *results: CheckResult, subject: str = A_DAY) -> Report:
     """An audit whose id tells when it was: ids sort by time."""
-    days = {A_DAY: 1, A_WINDOW: 5, A_BUILD: 0}[subject]
+    days = {A_WINDOW: 5, A_BUILD: 0}.get(subject, 1)
     kept = Report(f"20260110T{number:09}Z-0000", subject, now(), 0.1, results, judged_days=days)
     records.keep_audit(load_settings(), kept)
     return kept
