@@ -1,5 +1,7 @@
 """The contracts of the marts: green on clean marts, and each check seen red."""
 
+import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -1090,6 +1092,29 @@ def marts(
         yield build
 
 
+def folder_of(connection: duckdb.DuckDBPyConnection) -> Path:
+    """Where the database lies."""
+    ((path,),) = connection.execute("select path from duckdb_databases() where not internal").fetchall()
+    return Path(path).parent
+
+
+def shortened(table: str, qualifier: str, folder: Path) -> Path:
+    """The table's contract with one query alone, and what each contract has to have."""
+    needed = {qualifier, "rows_present", "counts_add_up"}
+    checks = [
+        check
+        for check in MARTS[table]["checks"]
+        for kind, words in check.items()
+        if kind in {"schema", "row_count"} or (words or {}).get("qualifier") in needed
+    ]
+    columns = [{"name": one["name"], "data_type": one["data_type"]} for one in MARTS[table]["columns"]]
+    variables = dict.fromkeys(re.findall(r"\$\{var\.(\w+)\}", str(checks)))
+    contract = MARTS[table] | {"checks": checks, "columns": columns, "variables": variables}
+    path = folder / f"{table}.yml"
+    path.write_text(json.dumps(contract))
+    return path
+
+
 def built_of(
     connection: duckdb.DuckDBPyConnection,
     gap_dates: Sequence[date] = (),
@@ -1097,8 +1122,7 @@ def built_of(
     days: Sequence[date] | None = None,
 ) -> gate.Built:
     """What a database says of itself, made of the landings beside it."""
-    ((path,),) = connection.execute("select path from duckdb_databases() where not internal").fetchall()
-    folder = Path(path).with_name("events")
+    folder = folder_of(connection) / "events"
     inputs = {file: parquet.read_metadata(file).num_rows for file in sorted(folder.glob("*.parquet"))}
     return gate.Built(LAUNCH, last, gap_dates, days or days_between(LAUNCH, last), LANDED, folder, inputs)
 
@@ -1108,13 +1132,15 @@ def audit(connection: duckdb.DuckDBPyConnection, gap_dates: tuple[date, ...] = (
     return gate.audit_marts(load_settings(), connection, built, subject="Build 1")
 
 
-def audit_one(connection: duckdb.DuckDBPyConnection, table: str, gap_dates: tuple[date, ...] = ()) -> dict[str, str]:
-    """Outcome by check of one mart's contract."""
+def audit_one(
+    connection: duckdb.DuckDBPyConnection, table: str, gap_dates: tuple[date, ...] = (), only: str | None = None
+) -> dict[str, str]:
+    """Outcome by check of one mart's contract; of one of its queries alone, which takes half of the time."""
     days = days_between(LAUNCH, AFTER_FOUR_WEEKS)
     landed = events_by_day(load_settings(), built_of(connection, days=days)) if table == "fct_event_day" else []
     report = gate.audit(
         connection,
-        [CONTRACTS_DIR / "marts" / f"{table}.yml"],
+        [shortened(table, only, folder_of(connection)) if only else CONTRACTS_DIR / "marts" / f"{table}.yml"],
         subject=table,
         variables={
             "launch_date": str(LAUNCH),
@@ -1159,7 +1185,7 @@ def test_a_broken_rule_is_seen_by_its_check(
 ) -> None:
     connection = marts(last=AFTER_FOUR_WEEKS if {table, check} & COMPARED_WITH_FOUR_WEEKS else LAST)
     connection.execute(damage.replace("this", table))
-    assert audit_one(connection, table)[check] == ("warned" if check in WARNINGS else "failed")
+    assert audit_one(connection, table, only=check)[check] == ("warned" if check in WARNINGS else "failed")
 
 
 @pytest.mark.parametrize("table", MARTS)
