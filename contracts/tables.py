@@ -53,6 +53,8 @@ class TableContract:
     columns: tuple[Column, ...]
     digest: str
     """Identifies this state of the contract: 12 hex digits over its file."""
+    may_be_empty: bool = False
+    """A snapshot without a row is no fault."""
 
 
 def load_table_contracts(folder: Path = CONTRACTS_DIR) -> Mapping[str, TableContract]:
@@ -85,4 +87,5 @@ def _read(path: Path) -> TableContract:
             for name, words in columns.items()
         ),
         digest=hashlib.sha256(path.read_bytes()).hexdigest()[:12],
+        may_be_empty=content.get("may_be_empty", False),
     )

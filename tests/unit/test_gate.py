@@ -362,7 +362,7 @@ def test_every_contract_of_the_project_can_be_used() -> None:
     for table in ("events", "countries", "indicators", "rates", *load_table_contracts()):
         assert landed_contract(table).checks
     names = ["launch_date", "last_date", "gap_dates", "restated_dates", "late_arrival_days", "active_definition"]
-    landed = ["landed_subscription_changes", "landed_payments", "landed_events_by_day"]
+    landed = ["landed_subscription_changes", "landed_payments", "landed_experiments", "landed_events_by_day"]
     variables = dict.fromkeys([*names, *landed], "")
     paths = sorted((CONTRACTS_DIR / "marts").glob("*.yml"))
     assert len(paths) >= 38

@@ -32,7 +32,7 @@ AFTER_FOUR_WEEKS = date(2026, 2, 10)
 COMPARED_WITH_FOUR_WEEKS = {"mart_activity_hourly", "weekday_usual"}
 MARTS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONTRACTS_DIR / "marts").glob("*.yml"))}
 
-LANDED = {"subscription_changes": 4, "payments": 7}
+LANDED = {"subscription_changes": 4, "payments": 7, "experiments": 1}
 
 # What is a fact about the product or the world, so that it warns and does not block. All other rules block.
 WARNINGS = {
@@ -112,6 +112,10 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "dim_experiment": {
+        "rows_present": [
+            "delete from this",
+            "insert into this select * replace ('another' as experiment_id) from this",
+        ],
         "times_agree": [
             "update this set ended_at = started_at",
         ],
@@ -1252,6 +1256,10 @@ def test_nobody_need_have_seen_an_experiment_yet(marts: Callable[..., duckdb.Duc
     report = audit(connection)
     assert report.passed, report.text()
     assert not report.warnings
+    connection.execute("delete from dim_experiment")
+    nothing_listed = replace(built_of(connection), landed=LANDED | {"experiments": 0})
+    report = gate.audit_marts(load_settings(), connection, nothing_listed, subject="Build 1")
+    assert report.passed, report.text()
 
 
 def test_events_of_the_day_after_the_last_landed_one_may_be_there(
