@@ -349,6 +349,15 @@ def test_a_warehouse_that_is_down_is_named_and_the_retry_reads_it(
     assert not stack.liftoff("status")["days not accepted"]
 
 
+def test_what_landed_is_explored_and_what_was_refused_is_tried_again(stack: Stack, airflow: Airflow, ui: Ui) -> None:
+    before = stack.release()
+    airflow.succeed("explore_sources")
+    expect(ui.follow("Sources").get_by_role("heading", name="What the sources send").first).to_be_visible()
+    ui.picture("sources")
+    airflow.succeed("replay_quarantine")
+    assert stack.release() == before, "no contract has changed since the records were refused"
+
+
 def test_the_ui_shows_how_everything_hangs_together(airflow: Airflow, ui: Ui) -> None:
     ids = {asset["name"]: asset["id"] for asset in airflow.get("assets")["assets"]}
     nodes = ui.open_graph(f"assets/{ids['raw_events']}")
