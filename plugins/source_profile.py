@@ -14,6 +14,7 @@ class SourceProfile(airflow_pages.Pages):
     drawing = (
         '<circle cx="10.5" cy="10.5" r="7"/><path d="M15.7 15.7l4.8 4.8M7.8 12.8v-2.3M10.5 12.8V7.6M13.2 12.8v-3.6"/>'
     )
+    fill = "#fff"
     not_found = "There is no such profile", "The last ones are kept. Open Sources again."
 
     def latest(self) -> str:
