@@ -10,7 +10,7 @@ import duckdb
 
 from ingestion.landing import TRIES
 from quality import page
-from storage import meta
+from storage import engine, meta
 from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.lake import Lake
@@ -189,11 +189,11 @@ def show_landings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
     for folder, landings in groupby(outcomes, key=lambda path: path.parents[1]):
         source, table = folder.parts[-2:]
         # A view takes no parameters.
-        files = ", ".join("'" + str(path.with_name("data.parquet")).replace("'", "''") + "'" for path in landings)
+        data = engine.files(path.with_name("data.parquet") for path in landings)
         connection.execute(f"""
             create schema if not exists "{source}";
             create view "{source}"."{table}" as
-            from read_parquet([{files}], hive_partitioning = true, union_by_name = true)
+            from read_parquet({data}, hive_partitioning = true, union_by_name = true)
         """)
 
 

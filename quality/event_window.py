@@ -9,6 +9,7 @@ import duckdb
 from contracts import load_event_contracts
 from quality.landed import show_landings
 from quality.promised_events import compare_with_promises
+from storage.engine import files
 from storage.lake import Lake, Outcome
 
 TRAILING_DAYS = 7
@@ -50,11 +51,10 @@ def _show_visits(connection: duckdb.DuckDBPyConnection, baseline: Mapping[date, 
     for day, path in baseline.items():
         connection.execute("insert into trailing_file values (?, ?)", [day, str(path)])
     columns = "dt, event_at, user_id, device_id, session_id, platform, country_code, app_version"
-    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in baseline.values())
     trailing = f"""
         union all
         select {columns}
-        from read_parquet([{files}], union_by_name = true, filename = true, hive_partitioning = false)
+        from read_parquet({files(baseline.values())}, union_by_name = true, filename = true, hive_partitioning = false)
         inner join trailing_file using (filename)
     """
     connection.execute(f"""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,6 +13,7 @@ from contracts.tables import TableContract, load_table_contracts
 from quality import soda
 from quality.contract import CONTRACTS_DIR, Contract, contract_of, read_yaml
 from quality.promised_events import promised_checks, promised_columns
+from storage.engine import files
 from storage.lake import Lake, Outcome
 
 
@@ -46,14 +48,12 @@ def show_landings(connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Seq
         connection.execute("insert into earlier_landing values (?, ?, ?)", [one.table, one.day, one.accepted])
     for table in tables:
         # By name, as dbt reads landings, so that a column may be new from some day on. A view takes no parameters.
-        files = ", ".join(
-            "'" + path.replace("'", "''") + "'" for path, outcome in landings.items() if outcome.table == table
-        )
+        ours = [Path(path) for path, outcome in landings.items() if outcome.table == table]
         connection.execute(f"""
             create view {table} as
             select landing.dt, landed.* exclude (filename)
             from read_parquet(
-                [{files}], union_by_name = true, filename = true, hive_partitioning = false
+                {files(ours)}, union_by_name = true, filename = true, hive_partitioning = false
             ) as landed
             inner join landing using (filename)
         """)
