@@ -1,4 +1,7 @@
 -- Grain: one row per event and day (event_id, event_date).
+{#- A table, because seven models read it, and each would sort all events again. -#}
+{{ config(materialized='table') }}
+
 with
 
 events as (
