@@ -39,14 +39,14 @@ def create_app(now: Callable[[], datetime] = utc_now) -> FastAPI:
 
 
 @contextmanager
-def serving(port: int = 0, host: str = "127.0.0.1", now: Callable[[], datetime] = utc_now) -> Iterator[str]:
-    """Serve in a thread, on a free port unless `port` is given, and yield the URL.
+def serving(app: FastAPI | None = None, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
+    """Serve `app`, or one without faults, in a thread, on a free port unless `port` is given, and yield the URL.
 
     Raises:
         OSError: the port is taken.
     """
     with socket.create_server((host, port)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(now), log_level="critical", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app or create_app(), log_level="critical", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listener],), name="third-party APIs", daemon=True)
         thread.start()
         try:

@@ -7,18 +7,21 @@ Checks that no source can break are not here: ingestion refuses such records bef
 import gzip
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.middleware.base import RequestResponseEndpoint
 
 from liftoff import building, intake
 from liftoff.plan import Window
 from quality.report import Report
-from simulator.api_server import serving
+from simulator.api_server import create_app, serving, variables
 from simulator.logs import write_day
 from simulator.product import Product
 from simulator.upstream import owner_uri
@@ -30,6 +33,7 @@ from tests.e2e.conftest import day, reports, window
 LAST = 7  # days 0 to 6 are clean, and the eighth is the one that goes wrong
 Line = dict[str, Any]
 Fault = Callable[[int, Line], list[Line]]
+Spoil = Callable[[str, Any], None]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,23 @@ def rewrite(data_dir: Path, fault: Fault) -> None:
                 continue
             lines += fault(hour, line) if isinstance(line, dict) else []
         path.write_bytes(gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines), 1))
+
+
+def saying(*spoils: Spoil) -> FastAPI:
+    """Services whose answers are spoiled: each gets the path and the document, and may change that."""
+    app = create_app()
+
+    @app.middleware("http")
+    async def spoil_all(request: Request, answer_to: RequestResponseEndpoint) -> Response:
+        answer = await answer_to(request)
+        if answer.status_code != 200:
+            return answer
+        document = json.loads(b"".join([part async for part in cast(StreamingResponse, answer).body_iterator]))
+        for spoil in spoils:
+            spoil(request.url.path, document)
+        return JSONResponse(document)
+
+    return app
 
 
 def found(data_dir: Path, land: Callable[[Window], object]) -> dict[str, str]:
@@ -163,6 +184,63 @@ def test_a_fault_of_the_warehouse_is_seen_where_it_lands(fault: str, data_dir: P
     with duckdb.connect(str(data_dir / "source/warehouse.duckdb")) as upstream:
         upstream.execute(statement, [day(LAST)] if "$1" in statement else [])
     assert found(data_dir, intake.land_extracts) == expected
+
+
+def countries(lacking: Callable[[Line], bool]) -> Spoil:
+    """The list of countries without some."""
+
+    def spoil(path: str, document: Any) -> None:
+        if path == "/v2/country":
+            meta, rows = document
+            rows[:] = [row for row in rows if not lacking(row)]
+            meta["total"] = len(rows)
+
+    return spoil
+
+
+def values(indicator: str, change: Callable[[Line], Line]) -> Spoil:
+    """Each value of an indicator, changed."""
+
+    def spoil(path: str, document: Any) -> None:
+        if path.endswith(f"/{indicator}"):
+            document[1][:] = map(change, document[1])
+
+    return spoil
+
+
+def rates(change: Callable[[str, Line], Line | None]) -> Spoil:
+    """The rates of each day, changed or left out."""
+
+    def spoil(_: str, document: Any) -> None:
+        if "rates" in document:
+            changed = {day: change(day, of_day) for day, of_day in document["rates"].items()}
+            document["rates"] = {day: of_day for day, of_day in changed.items() if of_day is not None}
+
+    return spoil
+
+
+SERVICE_FAULTS = {
+    "namibia_present": countries(lambda row: row["iso2Code"] == "NA"),
+    "countries_complete": countries(lambda row: row["region"]["id"] == "ECS"),
+    "no_future_year": values("SP.POP.TOTL", lambda row: row | {"date": "2027"} if row["date"] == "2024" else row),
+    "not_negative": values("IT.CEL.SETS", lambda row: row | {"value": row["value"] and -row["value"]}),
+    "values_present": values("IT.NET.BBND", lambda row: row | {"value": None}),
+    "dollar_present": rates(lambda _, of_day: {code: rate for code, rate in of_day.items() if code != "USD"}),
+    "positive": rates(lambda _, of_day: of_day | {"MXN": 0}),
+    "no_slipped_point": rates(lambda day, of_day: of_day | {"INR": of_day["INR"] * (10 if day > "2025-12-29" else 1)}),
+    "fresh": rates(lambda day, of_day: of_day if day < "2026-01" else None),
+}
+"""Each by the check that is to see it."""
+
+
+@pytest.mark.parametrize("faults", [(), SERVICE_FAULTS], ids=["none", "all"])
+def test_faults_of_the_services_are_seen_where_they_land(
+    faults: Iterable[str], data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(saying(*(SERVICE_FAULTS[name] for name in faults))) as url:
+        for name, value in variables(url).items():
+            monkeypatch.setenv(name, value)
+        assert found(data_dir, intake.land_market_data) == dict.fromkeys(faults, "failed")
 
 
 def test_events_that_are_lost_on_their_way_are_missed_by_the_marts(data_dir: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import market
-from simulator.api_server import serving, variables
+from simulator.api_server import create_app, serving, variables
 
 SATURDAY = datetime(2026, 3, 7, 12, tzinfo=UTC)
 POPULATION = "/v2/country/all/indicator/SP.POP.TOTL"
@@ -25,13 +25,13 @@ LARGE = st.integers(1500, 32_500)
 @pytest.fixture(scope="module")
 def reader() -> Iterator[httpx.Client]:
     """For questions alone: no test switches a fault on here."""
-    with serving(now=lambda: SATURDAY) as url, httpx.Client(base_url=url) as client:
+    with serving(create_app(lambda: SATURDAY)) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def failing() -> Iterator[httpx.Client]:
-    with serving(now=lambda: SATURDAY) as url, httpx.Client(base_url=url) as client:
+    with serving(create_app(lambda: SATURDAY)) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -249,7 +249,7 @@ def test_a_day_without_rates_answers_with_the_last_working_day(reader: httpx.Cli
 
 def test_a_days_rates_appear_at_15_utc() -> None:
     clock = iter([datetime(2026, 3, 6, 14, 59, tzinfo=UTC), datetime(2026, 3, 6, 15, tzinfo=UTC)])
-    with serving(now=lambda: next(clock)) as url:
+    with serving(create_app(lambda: next(clock))) as url:
         assert httpx.get(f"{url}/v1/2026-03-06").json()["date"] == "2026-03-05"
         assert httpx.get(f"{url}/v1/2026-03-06").json()["date"] == "2026-03-06"
 
@@ -443,7 +443,7 @@ def test_a_server_can_be_started_again_on_its_port_and_knows_the_same() -> None:
     answers = []
     port = 0
     for _ in range(2):
-        with serving(port) as url:
+        with serving(port=port) as url:
             port = httpx.URL(url).port or 0
             answers.append(httpx.get(url + POPULATION, params=JSON).json())
             httpx.put(f"{url}/_faults", json={"path": "/", "kind": "status"})
@@ -453,7 +453,7 @@ def test_a_server_can_be_started_again_on_its_port_and_knows_the_same() -> None:
 
 
 def test_a_port_that_is_taken_is_refused(reader: httpx.Client) -> None:
-    with pytest.raises(OSError, match="in use"), serving(reader.base_url.port or 0):
+    with pytest.raises(OSError, match="in use"), serving(port=reader.base_url.port or 0):
         pass
 
 
