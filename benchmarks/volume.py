@@ -35,7 +35,9 @@ def main(
     events: Annotated[int, typer.Option(help="How many, about.")] = 100_000_000,
     workers: Annotated[int, typer.Option(help="Processes that simulate side by side.")] = 2,
     memory: Annotated[str, typer.Option(help="What DuckDB may use of it.")] = "2GB",
-    logs: Annotated[Path | None, typer.Option(help="A folder of such logs, kept from another run or for one.")] = None,
+    logs: Annotated[
+        Path | None, typer.Option(envvar="BENCH_LOGS", help="A folder of such logs, kept from another run or for one.")
+    ] = None,
 ) -> None:
     """Simulate once, then load and publish all of it as one window."""
     product = Product(users=events // EVENTS_OF_A_USER, launch_date=LAUNCH)

@@ -11,16 +11,11 @@
 
 with
 
-copies as (
-
-    select * from {{ ref('stg_events__event') }}
-
-),
-
+-- Copies are read from staging in each place: as a CTE that several read, DuckDB would first write all of them down.
 repeated_ids as (
 
     select event_id
-    from copies
+    from {{ ref('stg_events__event') }}
     group by event_id
     having count(*) > 1
 
@@ -36,7 +31,7 @@ numbered as (
             partition by event_id
             order by received_at asc, {{ content | join(' nulls last, ') }} nulls last
         ) as copy_number
-    from copies
+    from {{ ref('stg_events__event') }} as copies
     where
         exists (
             select 1
@@ -67,7 +62,7 @@ from first_copies
 union all
 
 select {{ columns | join(', ') }}
-from copies
+from {{ ref('stg_events__event') }} as copies
 where
     not exists (
         select 1
