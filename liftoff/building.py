@@ -17,9 +17,10 @@ from storage import meta
 from storage.days import describe_days, now
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError
+from storage.files import sha256
 from storage.lake import Lake, Partition
 from storage.settings import Settings, load_settings
-from storage.warehouse import Begun, Candidate, Manifest, Warehouse, sha256
+from storage.warehouse import Begun, Candidate, Manifest, Warehouse
 
 
 def prepare(*, allow_gap: bool = False) -> str | None:
@@ -148,7 +149,7 @@ def _built(candidate: Candidate, plan: BuildPlan) -> gate.Built:
         restated_dates=plan.restated_dates,
         landed=plan.landed_records,
         inputs_dir=candidate.inputs,
-        inputs={_input_file(candidate, one): one.rows for one in plan.landings_read},
+        inputs={_input_file(candidate, one): one for one in plan.landings_read},
     )
 
 

@@ -237,7 +237,7 @@ def _audit_remaining(
 def _readable() -> Iterator[None]:
     try:
         yield
-    except duckdb.Error as error:
+    except (OSError, duckdb.Error) as error:
         raise GateError(f"The gate could not read what it is to judge: {error}") from error
 
 
@@ -280,7 +280,7 @@ def audit_marts(settings: Settings, connection: duckdb.DuckDBPyConnection, built
     """
     contracts = sorted((CONTRACTS_DIR / "marts").glob("*.yml"))
     with _readable():
-        inputs = inputs_as_accepted(settings, built)
+        inputs = inputs_as_accepted(built)
         landed_events = events_by_day(settings, built)
     variables = {
         "last_date": str(built.last_date),

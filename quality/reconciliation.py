@@ -7,6 +7,8 @@ from pathlib import Path
 
 from quality.report import CheckResult
 from storage.engine import connect
+from storage.files import sha256
+from storage.lake import Partition
 from storage.settings import Settings
 
 
@@ -25,26 +27,22 @@ class Built:
     """How many records of each landed table it stands on."""
     inputs_dir: Path
     """The folder of all files that it could read."""
-    inputs: Mapping[Path, int]
-    """Those of its plan, `<source>/<table>/<day>.parquet` each, and how many records of each were accepted."""
+    inputs: Mapping[Path, Partition]
+    """Those of its plan, `<source>/<table>/<day>.parquet` each, and what was accepted as such."""
 
 
-def inputs_as_accepted(settings: Settings, built: Built) -> CheckResult:
-    """Whether the files that a build read are those of its plan, and hold what the lake says of these landings.
+def inputs_as_accepted(built: Built) -> CheckResult:
+    """Whether the files that a build read are those of its plan, byte by byte as they were accepted.
+
+    That these hold as many records as were accepted, the audit of each landing has counted.
 
     Raises:
-        duckdb.Error: a file cannot be read.
+        FileNotFoundError: a file of the plan is gone.
     """
-    with connect(settings) as connection:
-        held = dict(
-            connection.execute(
-                "select file_name, num_rows from parquet_file_metadata($files)", {"files": [*map(str, built.inputs)]}
-            ).fetchall()
-        )
     differences = [
-        f"{_landing(path)}: {held.get(str(path), 0):,} records, {accepted:,} were accepted"
+        f"{_landing(path)}: not the file that was accepted"
         for path, accepted in built.inputs.items()
-        if held.get(str(path)) != accepted
+        if sha256(path) != accepted.file_sha256
     ]
     others = sorted({*built.inputs_dir.rglob("*.parquet")} - built.inputs.keys())
     differences += [f"{_landing(path)}: the plan does not name it" for path in others]
@@ -54,7 +52,8 @@ def inputs_as_accepted(settings: Settings, built: Built) -> CheckResult:
         outcome="failed" if differences else "passed",
         value=float(len(differences)),
         threshold="must be 0",
-        message="; ".join(differences) or "Each landing that was read holds what was accepted of it, and no other was",
+        message="; ".join(differences)
+        or "Each file that was read is a landing as it was accepted",
         owner="data-platform",
     )
 

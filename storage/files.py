@@ -1,6 +1,7 @@
 """Writing files so that a reader, or the next run after a crash, sees the whole file or none."""
 
 import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -23,6 +24,12 @@ def new_id() -> str:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` (dataclasses and dates included) to `path` as JSON, as `write_bytes` does."""
     write_bytes(path, to_json(value, indent=1) + b"\n")
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from storage.errors import Blocked
-from storage.files import exclusive, new_id, remove_older_than, replace, write_json
+from storage.files import exclusive, new_id, remove_older_than, replace, sha256, write_json
 
 Status = Literal["staged", "accepted", "superseded", "rejected", "failed", "unchanged", "stale"]
 """`unchanged`: the source holds what the last landing holds. `stale`: it did not answer, the last landing is young."""
@@ -48,6 +48,8 @@ class Outcome:
     last_event_date: date | None = None
     content_hash: str = ""
     """Changes when the accepted records change, whatever their order."""
+    file_sha256: str = ""
+    """Of an accepted landing's file, byte by byte."""
     contract_digest: str = ""
     reason: str = ""
     warnings: tuple[str, ...] = ()
@@ -74,6 +76,8 @@ class Partition:
     first_event_date: date | None
     last_event_date: date | None
     rules: str = ""
+    file_sha256: str = dataclasses.field(default="", compare=False)
+    """Two files that hold the same records are the same input."""
 
 
 class LandingInterrupted(Blocked):
@@ -107,10 +111,9 @@ class Lake:
                 shutil.rmtree(pending)
                 reason = f"another read of that day landed first: {landed_id}"
                 return dataclasses.replace(outcome, status="superseded", reason=reason)
-            accepted = dataclasses.replace(outcome, status="accepted")
             self._keep_quarantine(pending, outcome)
             replace(pending / "data.parquet", landing / "data.parquet")
-            self._complete(accepted)
+            accepted = self._complete(outcome)
         shutil.rmtree(pending)
         return accepted
 
@@ -188,6 +191,7 @@ class Lake:
                 first_event_date=outcome.first_event_date,
                 last_event_date=outcome.last_event_date,
                 rules=outcome.rules,
+                file_sha256=outcome.file_sha256,
             )
             for _, outcome in outcomes
             if outcome
@@ -242,12 +246,15 @@ class Lake:
             quarantined.chmod(0o600)  # raw records may hold personal data
             replace(quarantined, self.quarantine_of(outcome))
 
-    def _complete(self, accepted: Outcome) -> None:
+    def _complete(self, outcome: Outcome) -> Outcome:
         """The last steps of accepting, when its data are in place."""
-        write_json(self.landing_dir(accepted.source, accepted.table, accepted.day) / "outcome.json", accepted)
+        landing = self.landing_dir(outcome.source, outcome.table, outcome.day)
+        accepted = dataclasses.replace(outcome, status="accepted", file_sha256=sha256(landing / "data.parquet"))
+        write_json(landing / "outcome.json", accepted)
         for earlier in self.quarantine_dir(accepted).glob("*.parquet"):
             if earlier.stem < accepted.ingest_id:
                 earlier.unlink()
+        return accepted
 
     def _complete_replays(self) -> None:
         """Where a replay was killed between its data and its outcome, the day cannot be read again: its source may be
@@ -260,7 +267,7 @@ class Lake:
                 landed = _read_outcome(landing / "outcome.json")
                 is_complete = landed is not None and landed.ingest_id == replayed.ingest_id
                 if not is_complete and _ingest_id_of(landing / "data.parquet") == replayed.ingest_id:
-                    self._complete(dataclasses.replace(replayed, status="accepted"))
+                    self._complete(replayed)
 
 
 def _interrupted(table: str, days: Sequence[str]) -> LandingInterrupted:

@@ -7,7 +7,6 @@ rejected/<id>/                what failed its audit
 """
 
 import dataclasses
-import hashlib
 import json
 import secrets
 import shutil
@@ -22,7 +21,7 @@ from pydantic_core import to_json
 
 from storage.days import now
 from storage.errors import LiftoffError
-from storage.files import exclusive, new_id, remove_older_than, replace, sync, write_bytes, write_json
+from storage.files import exclusive, new_id, remove_older_than, replace, sha256, sync, write_bytes, write_json
 from storage.lake import Partition
 
 # DuckDB names the catalog after the file, and dbt writes that name into what it compiles: the same in each release.
@@ -329,9 +328,3 @@ def _remove_workings(candidate: Candidate) -> None:
     """What a build needed for itself: a release is complete without it."""
     candidate.scratch.unlink(missing_ok=True)
     shutil.rmtree(candidate.inputs, ignore_errors=True)
-
-
-def sha256(path: Path) -> str:
-    """The digest of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

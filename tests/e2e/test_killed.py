@@ -21,7 +21,7 @@ from liftoff import building, flow, intake
 from liftoff.plan import BuildPlan, Window, read_plan
 from simulator.logs import write_day
 from storage import meta
-from storage.warehouse import sha256
+from storage.files import sha256
 from tests.e2e.conftest import NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
 
 SPAN = window(2, 4)

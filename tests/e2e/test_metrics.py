@@ -15,8 +15,9 @@ from liftoff.dbt import write_docs
 from liftoff.metrics import Question, SemanticLayer
 from storage.engine import connect
 from storage.errors import WrongUsage
+from storage.files import sha256
 from storage.settings import load_settings
-from storage.warehouse import Release, sha256
+from storage.warehouse import Release
 from tests.e2e.conftest import Platform, Source, day, window
 
 GAP = 10

@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from pyarrow import parquet
 
 from contracts import load_event_contracts
 from contracts.tables import load_table_contracts
@@ -24,6 +23,8 @@ from quality.gate import Report
 from quality.reconciliation import events_by_day
 from storage.days import days_between
 from storage.engine import connect
+from storage.files import sha256
+from storage.lake import Partition
 from storage.settings import PROJECT_DIR, load_settings
 
 LAUNCH, LAST = date(2026, 1, 5), date(2026, 1, 20)
@@ -1127,7 +1128,10 @@ def built_of(
 ) -> gate.Built:
     """What a database says of itself, made of the landings beside it."""
     folder = folder_of(connection) / "events"
-    inputs = {file: parquet.read_metadata(file).num_rows for file in sorted(folder.glob("*.parquet"))}
+    inputs = {
+        file: Partition("events", "events", date.fromisoformat(file.stem), 0, "", None, None, file_sha256=sha256(file))
+        for file in sorted(folder.glob("*.parquet"))
+    }
     return gate.Built(LAUNCH, last, gap_dates, days or days_between(LAUNCH, last), LANDED, folder, inputs)
 
 
@@ -1345,13 +1349,14 @@ def test_what_could_not_be_compared_yet_is_a_note(marts: Callable[..., duckdb.Du
 def test_a_landing_that_is_not_what_was_accepted_fails(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
     connection = marts()
     built = built_of(connection)
-    (changed, rows), (other, _), *_ = built.inputs.items()
-    inputs = {path: count for path, count in built.inputs.items() if path != other} | {changed: rows + 1}
+    (changed, accepted), (other, _), *_ = built.inputs.items()
+    inputs = {path: one for path, one in built.inputs.items() if path != other}
+    inputs[changed] = replace(accepted, file_sha256="")
     report = gate.audit_marts(load_settings(), connection, replace(built, inputs=inputs), subject="Build 1")
     (failure,) = (failure for failure in report.failures if failure.table == "inputs")
     assert failure.name == "as_accepted"
     said = failure.message.split("; ")
-    assert said[0].endswith(f"events/{changed.stem}: {rows} records, {rows + 1} were accepted")
+    assert said[0].endswith(f"events/{changed.stem}: not the file that was accepted")
     assert said[1].endswith(f"events/{other.stem}: the plan does not name it")
 
 

@@ -14,10 +14,10 @@ from storage import meta
 from storage.days import now
 from storage.engine import connect
 from storage.errors import LiftoffError
-from storage.files import new_id, write_json
+from storage.files import new_id, sha256, write_json
 from storage.lake import Lake, LandingInterrupted, Outcome
 from storage.settings import Settings, load_settings
-from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse, sha256
+from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse
 
 DAY = date(2026, 1, 5)
 
@@ -67,6 +67,7 @@ def test_an_accepted_landing_is_listed_with_its_content(lake: Lake) -> None:
     lake.accept(stage(lake, 7))
     (partition,) = lake.partitions("events", "events")
     assert (partition.day, partition.rows, partition.content_hash) == (DAY, 1, "7")
+    assert partition.file_sha256 == sha256(lake.landing_dir("events", "events", DAY) / "data.parquet")
     assert not list((lake.root / "pending").glob("*"))
 
 
