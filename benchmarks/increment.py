@@ -56,12 +56,13 @@ timed("publish", flow.publish, candidate)
 
 folder = load_settings().data_dir / "dbt" / candidate
 nodes = json.loads((folder / "manifest.json").read_text())["nodes"]
-kinds = {"view": "staging and intermediate", "incremental": "facts of restated days", "table": "rebuilt whole"}
+kinds = {"view": "staging of what is read whole", "incremental": "facts of restated days", "table": "rebuilt whole"}
+of_events = ("stg_events__", "int_event__", "int_playback__", "int_session__")
 for result in json.loads((folder / "run_results.json").read_text())["results"]:
     node = nodes[result["unique_id"]]
     kind = "tests" if node["resource_type"] == "test" else kinds[node["config"]["materialized"]]
-    if node["name"].startswith("int_"):
-        kind = kinds["view"]
+    if node["name"].startswith(of_events):
+        kind = "staging of events"
     seconds[kind] = seconds.get(kind, 0) + result["execution_time"]
     seconds["transform"] -= result["execution_time"]
 seconds["dbt itself"] = seconds.pop("transform")
