@@ -52,8 +52,7 @@ def inputs_as_accepted(built: Built) -> CheckResult:
         outcome="failed" if differences else "passed",
         value=float(len(differences)),
         threshold="must be 0",
-        message="; ".join(differences)
-        or "Each file that was read is a landing as it was accepted",
+        message="; ".join(differences) or "Each file that was read is a landing as it was accepted",
         owner="data-platform",
     )
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from quality.profile.drift import DEVIATIONS, EXPECTED_ROWS
 from quality.profile.findings import Change, Column, Previous, Profile, Table
-from quality.profile.words import listed, share
+from quality.profile.words import figure, listed, share
 
 # Profiles of all that landed share most of their days: what moves a share by less would have moved a single new day by
 # far more, and that day's own profile says so. Two windows may share no day: four weeks of the demo, compared one after
@@ -15,6 +15,8 @@ from quality.profile.words import listed, share
 # due.
 SHARE_SHIFT = 0.02
 LEVEL_SHIFT = 0.25
+FEWEST_NUMBERS = 100
+"""The median of so many numbers leaves the middle half of the others by chance once in seven million times."""
 
 
 def compare(profile: Profile, earlier: Iterable[Profile]) -> Profile:
@@ -85,6 +87,11 @@ def _of_column(before_in: Table, before: Column, after_in: Table, after: Column)
         yield "has another type", before.type, after.type
     if min(before.expected, after.expected) and _is_other_share(before, after):
         yield "is null in another share of rows", share(before.null_share), share(after.null_share)
+    is_key = (before.name,) in before_in.grain.keys  # one of numbers counts on
+    if before.spread and after.spread and not is_key and min(before.filled, after.filled) >= FEWEST_NUMBERS:
+        _, _, low, _, high, _, _ = before.spread.quantiles
+        if not low <= after.spread.median <= high:
+            yield "has another median", figure(before.spread.median), figure(after.spread.median)
     was, became = ({value.text: value.rows for value in column.values} for column in (before, after))
     if not was or not became:
         return

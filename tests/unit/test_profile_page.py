@@ -225,6 +225,10 @@ CHANGED = {
         {"status": "['paid', 'sent'][number % 2 + 1]"},
         [("status", "has lost values", "returned (1,330)", "")],
     ),
+    "other amounts": (
+        {"amount": "(50 + hash(number, day_number) % 4000 / 100)::decimal(18,4)"},
+        [("amount", "has another median", "24.34", "69.34")],
+    ),
     "a broken key": (
         {"order_id": "day_number * 1000 + greatest(number, 1)"},
         [("", "breaks its declared key", "0 repeats", "10 repeats")],
