@@ -68,9 +68,9 @@ def data_dir(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return folder
 
 
-def rewrite(data_dir: Path, fault: Fault) -> None:
-    """The logs of the last day, each line as the fault makes it: none, another one, or several."""
-    for hour, path in enumerate(sorted((data_dir / "source/events" / str(day(LAST))).glob("*.gz"))):
+def rewrite(data_dir: Path, fault: Fault, number: int = LAST) -> None:
+    """The logs of a day, each line as the fault makes it: none, another one, or several."""
+    for hour, path in enumerate(sorted((data_dir / "source/events" / str(day(number))).glob("*.gz"))):
         lines = []
         for raw in gzip.decompress(path.read_bytes()).splitlines():
             try:
@@ -100,11 +100,11 @@ def saying(*spoils: Spoil) -> FastAPI:
     return app
 
 
-def found(data_dir: Path, land: Callable[[Window], object]) -> dict[str, str]:
-    """What the newest audit says that is neither passed nor a note."""
+def found(data_dir: Path, land: Callable[[Window], object], number: int = LAST) -> dict[str, str]:
+    """What the audit of a day says that is neither passed nor a note."""
     before = reports(data_dir / "lake")
     with suppress(Blocked):
-        land(window(LAST, LAST))
+        land(window(number, number))
     (report,) = (report for gate_id, report in reports(data_dir / "lake").items() if gate_id not in before)
     return outcomes(report)
 
@@ -120,6 +120,11 @@ def again(line: Line) -> Line:
 
 LOG_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
     "nothing is wrong": (lambda _, line: [line], {}),
+    "the files are empty": (
+        lambda *_: [],
+        dict.fromkeys(("row_count", "days_present", "hours_present", "platform_present"), "failed")
+        | dict.fromkeys(("records_usual", "sessions_usual", "silent_hours"), "warned"),
+    ),
     "two files are lost": (
         lambda hour, line: [] if hour in {3, 4} else [line],
         {"hours_present": "failed"},
@@ -246,8 +251,11 @@ def test_faults_of_the_services_are_seen_where_they_land(
         assert found(data_dir, intake.land_market_data) == dict.fromkeys(faults, "failed")
 
 
-def lost(event: str, platform: str) -> Fault:
-    return lambda _, line: [] if (line["event_name"], line["platform"]) == (event, platform) else [line]
+def lost(event: str, *platforms: str) -> Fault:
+    """Events of a name do not arrive, of some platforms or of all."""
+    return lambda _, line: (
+        [] if line["event_name"] == event and (not platforms or line["platform"] in platforms) else [line]
+    )
 
 
 def changed(event: str, **properties: Any) -> Fault:
@@ -324,8 +332,9 @@ MART_UPSTREAM_FAULTS = {
         where payment_id = (select max(payment_id) from payments)""",
 }
 WARNED = {
-    "app_start_arrived", "start_arrived", "assignments_kept", "renewed_in_time", "crashes_usual", "titles_known",
-    "plan_known", "experiments_known", "goal_known", "share_between", "countries_known", "country_known",
+    "app_start_arrived", "start_arrived", "sign_up_arrived", "assignments_kept", "renewed_in_time", "crashes_usual",
+    "titles_known", "plan_known", "experiments_known", "goal_known", "share_between", "countries_known",
+    "country_known",
 }  # fmt: skip
 
 
@@ -337,6 +346,8 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
         return lines
 
     rewrite(data_dir, all_of_them)
+    settled = LAST - load_settings().late_arrival_days - 1  # by then, what has not arrived is lost
+    rewrite(data_dir, lost("sign_up"), settled)
     with duckdb.connect(str(data_dir / "source/warehouse.duckdb")) as upstream:
         upstream.execute("use business")
         days = {"today": day(LAST), "yesterday": day(LAST - 1)}
@@ -345,7 +356,8 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
     with serving(saying(countries(lambda row: row["iso2Code"] == "US"))) as url:
         for name, value in variables(url).items():
             monkeypatch.setenv(name, value)
-        assert found(data_dir, intake.land_events) == {}
+        for number in (settled, LAST):
+            assert found(data_dir, intake.land_events, number) == {}
         intake.land_extracts(window(LAST - 1, LAST))
         assert found(data_dir, intake.land_market_data) == {}
     candidate = building.prepare()
@@ -355,7 +367,8 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
         building.audit(candidate)
     *_, newest = reports(data_dir / "lake").values()
     followed = {"country_known", "rows_present"}  # countries in two dimensions; who is created twice, in cohorts
-    seen = {*MART_LOG_FAULTS, *MART_UPSTREAM_FAULTS, "countries_known", *followed}
+    seen = {*MART_LOG_FAULTS, *MART_UPSTREAM_FAULTS, "countries_known", "sign_up_arrived", *followed}
     assert outcomes(newest) == {name: "warned" if name in WARNED else "failed" for name in seen}
     of_the_day = {result.name for result in newest.warnings if result.days == (day(LAST),)}
     assert of_the_day == {"app_start_arrived", "start_arrived", "crashes_usual"}
+    assert next(one for one in newest.warnings if one.name == "sign_up_arrived").days == (day(settled),)
