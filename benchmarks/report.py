@@ -2,7 +2,7 @@
 
     python -m benchmarks.report [SECTION ...]
 
-Without names: all sections but `volume`, which takes an hour and 60 GB of disk. Sections that are not named stay.
+Without names: all sections but `volume`, which takes 40 minutes and 60 GB of disk. Sections that are not named stay.
 """
 
 import os
@@ -86,7 +86,7 @@ SECTIONS = {
 
 
 def main(names: Annotated[list[str] | None, typer.Argument(metavar="SECTION")] = None) -> None:
-    """Measure some sections, or all that do not take an hour."""
+    """Measure some sections, or all but the largest."""
     if unknown := set(names or ()) - SECTIONS.keys():
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose of {', '.join(SECTIONS)}")
     sections = dict(re.findall(r"^## (.*?)\n+(.*?)\s*(?=^## |\Z)", PAGE.read_text(), re.DOTALL | re.MULTILINE))

@@ -9,7 +9,6 @@ what Python and dbt need comes on top.
 import json
 import sys
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
 from functools import partial
@@ -45,7 +44,6 @@ def main(
     with tempfile.TemporaryDirectory(prefix="liftoff-bench-") as folder, serving() as services_url:
         logs = logs or Path(folder)
         source = sources(logs, services_url) | {"LIFTOFF_DUCKDB_MEMORY_LIMIT": memory}
-        start = time.perf_counter()
         counted = logs / f"lines of {events}"
         if not counted.exists():
             with ProcessPoolExecutor(workers) as pool:
@@ -53,13 +51,11 @@ def main(
             write_days(product, days, source["LIFTOFF_WAREHOUSE_URI"])
             counted.write_text(str(lines))
         lines = int(counted.read_text())
-        simulated = time.perf_counter() - start
         command = [sys.executable, "-c", BARE, str(days[0]), str(days[-1])]
         run = measure(command, Path(folder) / "data", source)
     table = Table(title=f"{lines:,} log lines of {DAYS} days in one window", title_justify="left", box=None)
     for name in ("", "wall s", "cpu s", "peak MB"):
         table.add_column(name, justify="right" if name else "left")
-    table.add_row("simulated", f"{simulated:.0f}", "", "")
     stages = str(run["output"]).splitlines()[-1]  # before it, what DuckDB shows of queries that take long
     for name, (wall, cpu) in json.loads(stages).items():
         table.add_row(f"  {name}", f"{wall:.0f}", f"{cpu:.0f}", "")
