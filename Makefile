@@ -1,6 +1,6 @@
 # Each target works on a fresh machine with Python 3.11 to 3.13, git and make; up, down and logs need Docker alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs airflow test alarms compose lint format contracts bench figures lock clean
+.PHONY: help setup demo up down logs airflow test recovery alarms compose lint format contracts bench figures lock clean
 
 BIN := .venv/bin
 LOCK := .bootstrap/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -29,8 +29,11 @@ logs: ## What the containers say
 airflow: setup ## The platform without containers: Airflow's UI on this machine, on SQLite
 	@$(BIN)/python -m liftoff.standalone
 
-test: setup ## All tests, side by side on all cores
+test: setup ## All tests but those below, side by side on all cores
 	@$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
+
+recovery: setup ## Killed at many points, in any order, two at once, after a rollback: always the same marts
+	@$(BIN)/pytest -n logical --dist loadfile tests/recovery
 
 alarms: setup ## Does the gate stay silent on 120 clean days of six products, and name what the story plants?
 	@$(BIN)/pytest -n logical tests/alarms
