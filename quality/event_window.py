@@ -24,7 +24,8 @@ def prepare_event_audit(
 
     Beside those of `show_landings` these are `broken_promise` (each field of an event that breaks the event's contract)
     and, for each day of the window beside its trailing days, `member_day` (a platform, a country, an app version or
-    everything) and `member_hour` (a platform or a country and an hour of the day).
+    everything) and `member_hour` (a platform or a country and an hour, counted from midnight: those of the day before,
+    if it landed, are below 0).
 
     Args:
         connection: an empty database.
@@ -155,23 +156,40 @@ def _compare_hours(connection: duckdb.DuckDBPyConnection) -> None:
             group by dt, dimension, member, hour
         ),
         usual as (
-            select trailing_day.dt, dimension, member, hour, sum(sessions) / $days as usual_sessions
+            select
+                trailing_day.dt,
+                dimension,
+                member,
+                hour,
+                sum(sessions) / $days as usual_sessions,
+                -- What the day before is compared with: it has no say in what is usual.
+                coalesce(sum(sessions) filter (where trailing_dt < trailing_day.dt - 1), 0)
+                    / ($days - 1) as usual_before
             from trailing_day
             inner join seen on trailing_day.trailing_dt = seen.dt
             where compared_days = $days
             group by trailing_day.dt, dimension, member, hour
         )
         select
-            dt,
-            dimension,
-            member,
-            hour,
+            compared.dt,
+            compared.dimension,
+            compared.member,
+            clock.hour + 24 * before as hour,
             coalesce(sessions, 0) as sessions,
-            coalesce(usual_sessions, 0) as usual_sessions
-        from (select distinct dt, dimension, member from usual)
-        cross join (select range as hour from range(24))
+            coalesce(if(before = 0, usual_sessions, usual_before), 0) as usual_sessions
+        from (select distinct dt, dimension, member from usual) as compared
+        inner join (
+            select dt, 0 as before, dt as seen_dt from landing
+            union
+            select dt, -1 as before, trailing_dt as seen_dt from trailing_day where trailing_dt = dt - 1
+        ) using (dt)
+        cross join (select range as hour from range(24)) as clock
         left join usual using (dt, dimension, member, hour)
-        left join seen using (dt, dimension, member, hour)
+        left join seen
+            on seen_dt = seen.dt
+            and compared.dimension = seen.dimension
+            and compared.member = seen.member
+            and clock.hour = seen.hour
         """,
         {"days": TRAILING_DAYS},
     )

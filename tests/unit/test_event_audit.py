@@ -397,6 +397,43 @@ def test_a_day_unlike_the_seven_before_it_warns_and_says_how(
         assert f"{days[7]}: {said}" in found[name].message
 
 
+# Five sessions an hour and platform: 20 are missed in four hours.
+@pytest.mark.parametrize(
+    ("evening", "morning", "expected"),
+    [
+        (22, 1, {7: "no session began in hours 22 of the day before to 1, where usually 20 do"}),
+        (22, 0, {}),
+        (20, 0, {6: "no session began in hours 20 to 23, where usually 20 do"}),
+        (20, 3, {6: "hours 20 to 23", 7: "hours 20 of the day before to 3"}),
+        (24, 3, {7: "no session began in hours 0 to 3, where usually 20 do"}),
+    ],
+)
+def test_a_stretch_of_silence_over_midnight_is_told_once(
+    evening: int, morning: int, expected: dict[int, str], land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    days = [FIRST + timedelta(number) for number in range(9)]
+    silent = {
+        days[7]: f"from good where platform <> 'tv' or hour(received_at) < {evening}",
+        days[8]: f"from good where platform <> 'tv' or hour(received_at) > {morning}",
+    }
+    report = audit([land(day, silent.get(day, "from good")) for day in days])
+    stretches = [warning for warning in report.warnings if warning.name == "silent_hours"]
+    assert [warning.name for warning in report.warnings] == ["silent_hours"] * bool(expected)
+    for warning in stretches:
+        assert warning.days == tuple(days[1 + number] for number in expected)
+        assert all(f"{days[1 + number]}: platform tv: " in warning.message for number in expected)
+        assert all(said in warning.message for said in expected.values())
+
+
+def test_an_evening_that_did_not_land_was_not_silent(
+    land: Callable[..., Outcome], audit: Callable[..., Report]
+) -> None:
+    days = [FIRST + timedelta(number) for number in range(9)]
+    late = "from good where platform <> 'tv' or hour(received_at) > 2"
+    report = audit([land(day, late if day == days[8] else "from good") for day in days if day != days[7]])
+    assert report.warnings == []
+
+
 def test_days_apart_are_each_compared_with_those_right_before_them(
     lake: Lake, land: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
