@@ -1,7 +1,7 @@
 """The command line: thin, each command one step of the flow or one look at what it left."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -33,6 +33,7 @@ from liftoff.printing import (
     size,
     without_empty_columns,
 )
+from liftoff.simulating import missing_days, simulate_days
 from storage.days import describe_days, now, yesterday
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
@@ -423,56 +424,6 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def missing_days(settings: Settings) -> list[date]:
-    """The days up to yesterday that the simulated product has not written.
-
-    Raises:
-        LiftoffError: the upstream warehouse cannot be asked.
-    """
-    from simulator import source
-    from simulator.upstream import owner_uri
-
-    with _simulator_errors():
-        uri = owner_uri(settings.warehouse_uri)
-        return source.missing_days(settings.events_dir, uri, settings.launch_date, yesterday())
-
-
-def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = False, **wishes: Any) -> None:
-    """Write some days of the product, and the truth up to the last of them, with progress on the terminal.
-
-    Args:
-        settings: where logs and upstream warehouse are.
-        days: in order.
-        damaged: their logs as a broken build would write them. The truth stays that of the days before, as what
-            readers see does.
-        wishes: users, story and seed of a product that is begun now.
-
-    Raises:
-        WrongUsage: the days or the wishes cannot be had.
-        LiftoffError: the upstream warehouse cannot be written.
-    """
-    from simulator.logs import write_day
-    from simulator.source import open_product
-    from simulator.truth import write_truth
-    from simulator.upstream import owner_uri
-    from simulator.warehouse import write_days
-
-    folder, lines = settings.events_dir.parent, 0
-    with RunDisplay(console, first_stage="business") as display, _simulator_errors():
-        product = open_product(folder, settings.launch_date, **wishes)
-        changes = write_days(product, days, owner_uri(settings.warehouse_uri))
-        for number, day in enumerate(days, start=1):
-            lines += write_day(product, day, settings.events_dir, damaged=damaged)
-            display.show("simulate", number, len(days))
-        if not damaged:
-            display.show("truth")
-            write_truth(product, days[-1], folder / "truth")
-    console.print(
-        f"{lines:,} log lines of {describe_days(days)} are in {short(settings.events_dir)}, "
-        f"{changes:,} changes of accounts, subscriptions and payments in the upstream warehouse."
-    )
-
-
 def run_window(settings: Settings, start: date | None, end: date | None, *, allow_gap: bool = False) -> RunDisplay:
     """Run `load_window` headless, with progress on the terminal.
 
@@ -503,20 +454,6 @@ def _window(settings: Settings, start: datetime | None, end: datetime | None) ->
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse that the settings name."""
     return Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
-
-
-@contextmanager
-def _simulator_errors() -> Iterator[None]:
-    """The simulator knows nothing of the platform, nor of its errors."""
-    from simulator.source import AnotherProduct
-    from simulator.warehouse import NotWritten
-
-    try:
-        yield
-    except (AnotherProduct, ValueError) as error:
-        raise WrongUsage(str(error)) from None
-    except NotWritten as error:
-        raise LiftoffError(str(error)) from None
 
 
 def _exit_code(error: LiftoffError) -> int:

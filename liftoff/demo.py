@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from liftoff import looks
-from liftoff.cli import exit_on_error, run_window, simulate_days, warehouse_of
+from liftoff.cli import exit_on_error, run_window, warehouse_of
 from liftoff.display import RunDisplay
 from liftoff.plan import Window
 from liftoff.printing import console
+from liftoff.simulating import simulate_days
 from simulator import api_server
 from simulator.verdict import Verdict, compare
 from storage.engine import connect

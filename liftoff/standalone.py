@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from liftoff.cli import exit_on_error, missing_days, simulate_days
+from liftoff.cli import exit_on_error
 from liftoff.first_start import ADMIN, keep_secrets
 from liftoff.flow import POOL
 from liftoff.headless import airflow_variables
+from liftoff.simulating import missing_days, simulate_days
 from simulator import api_server
 from storage.errors import LiftoffError
 from storage.settings import PROJECT_DIR, load_settings
