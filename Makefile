@@ -1,6 +1,6 @@
 # Each target works on a fresh machine with Python 3.11 to 3.13, git and make; up, down and logs need Docker alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs airflow test recovery alarms compose lint format contracts bench figures lock clean
+.PHONY: help setup demo up down logs airflow test long alarms compose lint format contracts bench figures lock clean
 
 BIN := .venv/bin
 LOCK := .bootstrap/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -32,8 +32,8 @@ airflow: setup ## The platform without containers: Airflow's UI on this machine,
 test: setup ## All tests but those below, side by side on all cores
 	@$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
 
-recovery: setup ## Killed at many points, in any order, two at once, after a rollback: always the same marts
-	@$(BIN)/pytest -n logical --dist loadfile tests/recovery
+long: setup ## Tests that take long: killed at many points, in any order, two at once; Airflow's own processes
+	@$(BIN)/pytest -n logical --dist loadfile tests/long
 
 alarms: setup ## Does the gate stay silent on 120 clean days of six products, and name what the story plants?
 	@$(BIN)/pytest -n logical tests/alarms
