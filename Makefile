@@ -29,8 +29,8 @@ logs: ## What the containers say
 airflow: setup ## The platform without containers: Airflow's UI on this machine, on SQLite
 	@$(BIN)/python -m liftoff.standalone
 
-test: setup ## All tests but those below, side by side on all cores
-	@$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
+test: setup ## All tests but those below, side by side on all cores (ONLY=tests/unit for a part)
+	@$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder $(ONLY)
 
 long: setup ## Tests that take long: killed at many points, in any order, two at once; Airflow's own processes
 	@$(BIN)/pytest -n logical --dist loadfile tests/long
