@@ -131,7 +131,7 @@ def load(first: int, last: int, data_dir: Path, source: dict[str, str]) -> dict[
     """Load a window in a process of its own. Returns seconds by what they were spent on."""
     window = [str(LAUNCH + timedelta(days=number)) for number in (first, last)]
     run = measure([sys.executable, "-c", ONE_DAY, *window], data_dir, source)
-    seconds: dict[str, float] = json.loads(str(run["output"]).splitlines()[-1])
+    seconds: dict[str, float] = json.loads(str(run["output"]))
     return seconds
 
 

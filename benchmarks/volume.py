@@ -56,8 +56,7 @@ def main(
     table = Table(title=f"{lines:,} log lines of {DAYS} days in one window", title_justify="left", box=None)
     for name in ("", "wall s", "cpu s", "peak MB"):
         table.add_column(name, justify="right" if name else "left")
-    stages = str(run["output"]).splitlines()[-1]  # before it, what DuckDB shows of queries that take long
-    for name, (wall, cpu) in json.loads(stages).items():
+    for name, (wall, cpu) in json.loads(str(run["output"])).items():
         table.add_row(f"  {name}", f"{wall:.0f}", f"{cpu:.0f}", "")
     table.add_row("loaded and published", *(f"{float(run[name]):,.0f}" for name in ("wall", "cpu", "peak_mb")))
     Console().print(table, f"\n{lines / float(run['wall']):,.0f} lines a second from log files to a published release.")
