@@ -1,6 +1,7 @@
 """Landings and releases: what a crash, a rival or a rollback leaves visible."""
 
 import dataclasses
+import json
 import os
 import threading
 import time
@@ -69,6 +70,16 @@ def test_an_accepted_landing_is_listed_with_its_content(lake: Lake) -> None:
     assert (partition.day, partition.rows, partition.content_hash) == (DAY, 1, "7")
     assert partition.file_sha256 == sha256(lake.landing_dir("events", "events", DAY) / "data.parquet")
     assert not list((lake.root / "pending").glob("*"))
+
+
+def test_a_landing_of_before_digests_were_kept_is_known_by_its_bytes_of_now(lake: Lake) -> None:
+    lake.accept(stage(lake, 7))
+    landing = lake.landing_dir("events", "events", DAY)
+    kept = json.loads((landing / "outcome.json").read_bytes())
+    del kept["file_sha256"]
+    write_json(landing / "outcome.json", kept)
+    (partition,) = lake.partitions("events", "events")
+    assert partition.file_sha256 == sha256(landing / "data.parquet")
 
 
 def test_landing_a_day_again_replaces_it_and_its_quarantine(lake: Lake) -> None:
