@@ -164,7 +164,7 @@ def _compare_hours(connection: duckdb.DuckDBPyConnection) -> None:
                 sum(sessions) / $days as usual_sessions,
                 -- What the day before is compared with: it has no say in what is usual.
                 coalesce(sum(sessions) filter (where trailing_dt < trailing_day.dt - 1), 0)
-                    / ($days - 1) as usual_before
+                    / ($days - 1) as usual_sessions_before
             from trailing_day
             inner join seen on trailing_day.trailing_dt = seen.dt
             where compared_days = $days
@@ -174,14 +174,14 @@ def _compare_hours(connection: duckdb.DuckDBPyConnection) -> None:
             compared.dt,
             compared.dimension,
             compared.member,
-            clock.hour + 24 * before as hour,
+            clock.hour + 24 * day_offset as hour,
             coalesce(sessions, 0) as sessions,
-            coalesce(if(before = 0, usual_sessions, usual_before), 0) as usual_sessions
+            coalesce(if(day_offset = 0, usual_sessions, usual_sessions_before), 0) as usual_sessions
         from (select distinct dt, dimension, member from usual) as compared
         inner join (
-            select dt, 0 as before, dt as seen_dt from landing
+            select dt, 0 as day_offset, dt as seen_dt from landing
             union
-            select dt, -1 as before, trailing_dt as seen_dt from trailing_day where trailing_dt = dt - 1
+            select dt, -1 as day_offset, trailing_dt as seen_dt from trailing_day where trailing_dt = dt - 1
         ) using (dt)
         cross join (select range as hour from range(24)) as clock
         left join usual using (dt, dimension, member, hour)

@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or the next run after a crash, sees the whole file or none."""
+"""Files: written so that a reader, or the next run after a crash, sees the whole file or none; known by their bytes."""
 
 import fcntl
 import hashlib

@@ -16,7 +16,7 @@ from quality.profile.words import figure, listed, share
 SHARE_SHIFT = 0.02
 LEVEL_SHIFT = 0.25
 FEWEST_NUMBERS = 100
-"""The median of so many numbers leaves the middle half of the others by chance once in seven million times."""
+"""Of so many that come independently, the median leaves the middle half of the others once in seven million times."""
 
 
 def compare(profile: Profile, earlier: Iterable[Profile]) -> Profile:
@@ -89,7 +89,7 @@ def _of_column(before_in: Table, before: Column, after_in: Table, after: Column)
         yield "is null in another share of rows", share(before.null_share), share(after.null_share)
     is_key = (before.name,) in before_in.grain.keys  # one of numbers counts on
     if before.spread and after.spread and not is_key and min(before.filled, after.filled) >= FEWEST_NUMBERS:
-        _, _, low, _, high, _, _ = before.spread.quantiles
+        low, high = before.spread.middle_half
         if not low <= after.spread.median <= high:
             yield "has another median", figure(before.spread.median), figure(after.spread.median)
     was, became = ({value.text: value.rows for value in column.values} for column in (before, after))

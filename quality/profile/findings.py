@@ -49,6 +49,11 @@ class Spread:
         """Half of the values are below."""
         return self.quantiles[len(self.quantiles) // 2]
 
+    @property
+    def middle_half(self) -> tuple[float, float]:
+        """A quarter of the values is below the first, a quarter above the second."""
+        return self.quantiles[2], self.quantiles[4]
+
 
 @dataclass(frozen=True)
 class Column:

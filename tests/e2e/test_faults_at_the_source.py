@@ -221,8 +221,8 @@ def rates(change: Callable[[str, Line], Line | None]) -> Spoil:
 
     def spoil(_: str, document: Any) -> None:
         if "rates" in document:
-            changed = {day: change(day, of_day) for day, of_day in document["rates"].items()}
-            document["rates"] = {day: of_day for day, of_day in changed.items() if of_day is not None}
+            new = {day: change(day, of_day) for day, of_day in document["rates"].items()}
+            document["rates"] = {day: of_day for day, of_day in new.items() if of_day is not None}
 
     return spoil
 
@@ -369,6 +369,7 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
     followed = {"country_known", "rows_present"}  # countries in two dimensions; who is created twice, in cohorts
     seen = {*MART_LOG_FAULTS, *MART_UPSTREAM_FAULTS, "countries_known", "sign_up_arrived", *followed}
     assert outcomes(newest) == {name: "warned" if name in WARNED else "failed" for name in seen}
+    assert {one.table for one in newest.failures if one.name == "rows_present"} == {"mart_retention_driver"}
     of_the_day = {result.name for result in newest.warnings if result.days == (day(LAST),)}
     assert of_the_day == {"app_start_arrived", "start_arrived", "crashes_usual"}
     assert next(one for one in newest.warnings if one.name == "sign_up_arrived").days == (day(settled),)

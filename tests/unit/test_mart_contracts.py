@@ -1360,6 +1360,15 @@ def test_a_landing_that_is_not_what_was_accepted_fails(marts: Callable[..., duck
     assert said[1].endswith(f"events/{other.stem}: the plan does not name it")
 
 
+def test_a_landing_that_is_gone_is_an_error_and_no_pass(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
+    connection = marts()
+    built = built_of(connection)
+    gone = folder_of(connection) / "events" / "gone.parquet"
+    inputs = {**built.inputs, gone: next(iter(built.inputs.values()))}
+    with pytest.raises(gate.GateError, match="could not read what it is to judge"):
+        gate.audit_marts(load_settings(), connection, replace(built, inputs=inputs), subject="Build 1")
+
+
 def test_days_that_this_build_did_not_restate_are_not_warned_of_again(
     marts: Callable[..., duckdb.DuckDBPyConnection],
 ) -> None:

@@ -1,5 +1,5 @@
 -- Grain: one row per event and day (event_id, event_date).
-{#- A table, because seven models read it, and each would sort all events again. -#}
+{#- A table, because many models read it, and each would sort all events again. -#}
 {{ config(materialized='table') }}
 
 with
