@@ -41,11 +41,23 @@ def show_landings(connection: duckdb.DuckDBPyConnection, lake: Lake, staged: Seq
             for path, one in landings.items()
         ],
     )
-    connection.execute("create table earlier_landing (table_name varchar, dt date, accepted bigint)")
     tables = sorted({outcome.table for outcome in staged})
     days = {(outcome.table, outcome.day) for outcome in staged}
-    for one in (one for table in tables for one in lake.accepted(table=table) if (table, one.day) not in days):
-        connection.execute("insert into earlier_landing values (?, ?, ?)", [one.table, one.day, one.accepted])
+    earlier = [one for table in tables for one in lake.accepted(table=table) if (table, one.day) not in days]
+    connection.execute(
+        """
+        create table earlier_landing as
+        select
+            unnest(cast($table_names as varchar[])) as table_name,
+            unnest(cast($days as date[])) as dt,
+            unnest(cast($accepted as bigint[])) as accepted
+        """,
+        {
+            "table_names": [one.table for one in earlier],
+            "days": [one.day for one in earlier],
+            "accepted": [one.accepted for one in earlier],
+        },
+    )
     for table in tables:
         # By name, as dbt reads landings, so that a column may be new from some day on. A view takes no parameters.
         ours = [Path(path) for path, outcome in landings.items() if outcome.table == table]
