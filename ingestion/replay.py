@@ -65,6 +65,7 @@ def stage_replay(settings: Settings, lake: Lake, landed: Outcome, reason: str | 
     Raises:
         SourceError: something cannot be read or written. Nothing is left of it.
         LandingInterrupted: the landing is neither the old nor the new one.
+        LandingDamaged: it is not the one that was accepted.
     """
     started_at, clock = datetime.now(UTC), perf_counter()
     with explained(f"The replay of {landed.day}", lake.root):

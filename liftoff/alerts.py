@@ -7,10 +7,10 @@ never the rows or their words; of an error nothing in quotation marks; and never
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from liftoff import looks
@@ -32,6 +32,9 @@ to its last goes, and where a line closes none, all that follows."""
 
 TITLE, LINES, LENGTH = 100, 8, 300
 """A message is read on a phone."""
+
+
+Seen = TypeVar("Seen")
 
 
 class NotSent(LiftoffError):
@@ -67,17 +70,27 @@ def make_alert(settings: Settings, dag_id: str, task_id: str, error: BaseExcepti
     """What to say of a task that failed by `error`; None: it was killed."""
     what, *details = _what(settings, dag_id, task_id, error)
     title = shorten(what, TITLE, placeholder=" …")
-    since, attempts = looks.failing_since(settings, recorded_as(dag_id, task_id)) or (now(), 1)
+    failing_since = _seen(lambda: looks.failing_since(settings, recorded_as(dag_id, task_id)), None)
+    since, attempts = failing_since or (now(), 1)
     several = f", {attempts} failed attempts" if attempts > 1 else ""
     lines = [
         *([what] if title != what else []),
         *details,
         f"Since {since:%Y-%m-%d %H:%M} UTC{several}.",
-        looks.what_readers_see(settings),
+        _seen(lambda: looks.what_readers_see(settings), "What readers see cannot be read: ask liftoff doctor."),
         f"First: {_first_step(error)}.",
         f"DAG {dag_id}, task {task_id}.",
     ]
     return Alert(f"Liftoff: {title}", "\n".join(lines))
+
+
+def _seen(look: Callable[[], Seen], instead: Seen) -> Seen:
+    """What is looked at may be just what is broken: the alert says less then, and goes out."""
+    try:
+        return look()
+    except Exception as error:  # noqa: BLE001 - whatever it is: the alert is about something else
+        log.warning("Part of an alert could not be found out: %s", error)
+        return instead
 
 
 def send(address: str, alert: Alert) -> None:

@@ -14,10 +14,9 @@ import httpx
 from contracts import ContractError, load_event_contracts
 from ingestion.landing import SourceError
 from storage.engine import connect
-from storage.errors import LiftoffError
 from storage.lake import Lake, LandingInterrupted
 from storage.settings import Settings, load_settings
-from storage.warehouse import NoRelease, Warehouse
+from storage.warehouse import NoRelease, ReleaseDamaged, Warehouse
 
 PACKAGES = ("apache-airflow", "dbt-core", "dbt-duckdb", "duckdb", "metricflow", "soda-core")
 PATIENCE_SECONDS = 3
@@ -171,10 +170,8 @@ def _release(settings: Settings) -> Finding:
         release = Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept).current()
     except NoRelease:
         return Finding("Release", "none yet")
-    except LiftoffError as error:
-        return Finding("Release", "unreadable", str(error))
     if not release.is_intact():
-        return Finding("Release", f"{release.id} is not what was published", "Go back to one that is: liftoff rollback")
+        return Finding("Release", "damaged", str(ReleaseDamaged(release.id)))
     return Finding("Release", f"{release.id}, to {release.manifest.last_date}, unchanged since it was published")
 
 

@@ -84,6 +84,10 @@ class LandingInterrupted(Blocked):
     """A landing is neither the old nor the new one. Loading its day again mends it."""
 
 
+class LandingDamaged(Blocked):
+    """A landing's file is not the one that was accepted. Its folder has to go before its day can be loaded again."""
+
+
 class Lake:
     """The landings below one folder."""
 
@@ -123,12 +127,18 @@ class Lake:
 
         Raises:
             LandingInterrupted: as `partitions`.
+            LandingDamaged: the file is not the one that was accepted. What is written from it would pass for one.
         """
         data = self.landing_dir(landed.source, landed.table, landed.day) / "data.parquet"
         with self.locked():
             current = _read_outcome(data.with_name("outcome.json"))
             if current is None or _ingest_id_of(data) != current.ingest_id:
                 raise _interrupted(landed.table, [str(landed.day)])
+            if sha256(data) != self._with_digest(current).file_sha256:
+                raise LandingDamaged(
+                    f"The landing of {landed.table} on {landed.day} is not the file that was accepted, so that "
+                    f"nothing is added to it. Move {data.parent} out of the data folder, and load that day again."
+                )
             (pending / "landed.parquet").hardlink_to(data)
             refused = self.quarantine_of(current)
             if refused.exists():
@@ -191,10 +201,9 @@ class Lake:
                 first_event_date=outcome.first_event_date,
                 last_event_date=outcome.last_event_date,
                 rules=outcome.rules,
-                # One that was accepted before digests were kept is held against itself from here on.
-                file_sha256=outcome.file_sha256 or sha256(folder / "data.parquet"),
+                file_sha256=self._with_digest(outcome).file_sha256,
             )
-            for folder, outcome in outcomes
+            for _, outcome in outcomes
             if outcome
         ]
 
@@ -240,6 +249,15 @@ class Lake:
         """The quarantine of each table and day, of the latest attempt that refused anything."""
         folders = sorted((self.root / "quarantine").glob(f"{source}/{table}/dt={day or '*'}"))
         return [max(kept) for folder in folders if (kept := list(folder.glob("*.parquet")))]
+
+    def _with_digest(self, accepted: Outcome) -> Outcome:
+        """What landed before digests were kept is known by its bytes from the first time on that it is asked for."""
+        if accepted.file_sha256:
+            return accepted
+        landing = self.landing_dir(accepted.source, accepted.table, accepted.day)
+        known = dataclasses.replace(accepted, file_sha256=sha256(landing / "data.parquet"))
+        write_json(landing / "outcome.json", known)
+        return known
 
     def _keep_quarantine(self, pending: Path, outcome: Outcome) -> None:
         quarantined = pending / "quarantine.parquet"

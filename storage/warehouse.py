@@ -10,13 +10,14 @@ import dataclasses
 import json
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from storage.days import now
@@ -30,6 +31,17 @@ DATABASE = "liftoff.duckdb"
 
 class NoRelease(LiftoffError):
     """Nothing was published yet, or the release that was asked for is not there."""
+
+
+class ReleaseDamaged(LiftoffError):
+    """A release is not what was published any more."""
+
+    def __init__(self, release_id: str) -> None:
+        super().__init__(
+            f"Release {release_id} is not what was published any more. Go back to one that is (liftoff releases, "
+            "liftoff rollback RELEASE). If none is left, remove the link `current` in the warehouse's folder: the next "
+            "build makes everything anew from what has landed."
+        )
 
 
 class NotAudited(LiftoffError):
@@ -100,14 +112,25 @@ class Release(_BuildFolder):
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What it was made from."""
-        return TypeAdapter(Manifest).validate_json((self.path / "manifest.json").read_bytes())
+        """What it was made from.
+
+        Raises:
+            ReleaseDamaged: it cannot be read.
+        """
+        try:
+            return TypeAdapter(Manifest).validate_json((self.path / "manifest.json").read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ReleaseDamaged(self.id) from error
 
     def is_intact(self) -> bool:
         """Whether what it is read from is, byte for byte, what was published."""
-        published = {self.database: self.manifest.database_sha256}
-        if self.manifest.semantic_manifest_sha256:
-            published[self.semantic_manifest] = self.manifest.semantic_manifest_sha256
+        try:
+            manifest = self.manifest
+        except ReleaseDamaged:
+            return False
+        published = {self.database: manifest.database_sha256}
+        if manifest.semantic_manifest_sha256:
+            published[self.semantic_manifest] = manifest.semantic_manifest_sha256
         return all(path.exists() and sha256(path) == digest for path, digest in published.items())
 
 
@@ -189,13 +212,20 @@ class Warehouse:
         return release
 
     def begin(self) -> Candidate:
-        """Copy the current release, if there is one, to a new candidate."""
+        """Copy the current release, if there is one, to a new candidate.
+
+        Raises:
+            ReleaseDamaged: it is not what was published, and what was added to it would pass for audited.
+        """
         remove_older_than(self.root / "candidates", days=1)  # left behind by killed builds
         parent = self._current()
         candidate = Candidate(self.root / "candidates" / new_id())
         candidate.path.mkdir(parents=True)
         if parent:
             shutil.copyfile(parent.database, candidate.database)
+            if sha256(candidate.database) != parent.manifest.database_sha256:
+                self.discard(candidate)
+                raise ReleaseDamaged(parent.id)
         write_json(candidate.path / "begun.json", Begun(candidate.id, parent.id if parent else None, now()))
         return candidate
 
@@ -264,7 +294,8 @@ class Warehouse:
         """Show readers an earlier release again: `release_id`, or the parent of the current one.
 
         Raises:
-            NoRelease: it is not kept, is not what was published any more, or there is none before the current one.
+            NoRelease: it is not kept, or there is none before the current one.
+            ReleaseDamaged: it is not what was published any more, or the current one does not say what came before it.
         """
         with exclusive(self.root / ".lock"):
             wanted = release_id or self.current().manifest.parent
@@ -272,7 +303,7 @@ class Warehouse:
                 raise NoRelease("The current release is the first one: there is none before it.")
             release = self.release(wanted)
             if not release.is_intact():
-                raise NoRelease(f"Release {wanted} is not what was published any more. Choose another one.")
+                raise ReleaseDamaged(wanted)
             self._show(release, "rollback")
         return release
 
@@ -315,13 +346,20 @@ class Warehouse:
         ancestor = releases.get(current.id)
         while ancestor and len(line) < self.releases_kept:
             line.append(ancestor.id)
-            ancestor = releases.get(ancestor.manifest.parent or "")
+            ancestor = releases.get(_parent_of(ancestor))
         keep = [*line, *(name for name in releases if name not in line)][: self.releases_kept]
         for path in (self.root / "releases").glob("*"):
             if path.name not in keep:
                 trash = self.root / "rejected" / path.name  # out of sight first: removing takes many steps
                 replace(path, trash)
                 shutil.rmtree(trash, ignore_errors=True)
+
+
+def _parent_of(release: Release) -> str:
+    """Empty for the first one, and for one that does not say it any more."""
+    with suppress(ReleaseDamaged):
+        return release.manifest.parent or ""
+    return ""
 
 
 def _remove_workings(candidate: Candidate) -> None:

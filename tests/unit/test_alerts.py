@@ -249,6 +249,16 @@ def test_an_alert_that_cannot_be_made_hides_nothing(
     assert not receiver.messages
 
 
+def test_an_alert_goes_out_when_the_release_is_what_is_broken(receiver: Receiver) -> None:
+    warehouse_dir = load_settings().warehouse_dir
+    (warehouse_dir / "releases" / "r").mkdir(parents=True)
+    (warehouse_dir / "releases" / "r" / "manifest.json").write_text("{")
+    (warehouse_dir / "current").symlink_to("releases/r")
+    alerts.tell(failed(LiftoffError("late")))
+    (message,) = receiver.messages
+    assert "What readers see cannot be read: ask liftoff doctor." in message["message"]
+
+
 def test_an_error_that_quotes_the_address_is_told_by_its_kind(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

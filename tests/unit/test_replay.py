@@ -27,7 +27,7 @@ from storage.days import now
 from storage.engine import connect
 from storage.errors import Blocked, WrongUsage
 from storage.files import replace
-from storage.lake import Lake, LandingInterrupted, Outcome
+from storage.lake import Lake, LandingDamaged, LandingInterrupted, Outcome
 from storage.settings import load_settings
 from tests.unit.event_lines import DAY, event, line, write_day
 from tests.unit.upstream_tables import CONTRACTS, duckdb_warehouse, row
@@ -364,6 +364,17 @@ def test_an_interrupted_landing_is_not_replayed() -> None:
     with pytest.raises(LandingInterrupted, match="load these days again"):
         stage_replay(load_settings(), lake(), before)
     assert [path.name for path in (lake().root / "pending").iterdir()] == [staged.ingest_id]
+
+
+def test_nothing_is_added_to_a_landing_that_is_not_what_was_accepted() -> None:
+    before = land(line(), b"no JSON")
+    data = lake().landing_dir("events", "events", DAY) / "data.parquet"
+    rows = pq.read_table(data)
+    place = rows.schema.get_field_index("device_id")
+    pq.write_table(rows.set_column(place, rows.schema.field(place), [["another"]]), data)
+    with pytest.raises(LandingDamaged, match=f"{DAY} is not the file that was accepted"):
+        stage_replay(load_settings(), lake(), before)
+    assert not list((lake().root / "pending").iterdir())
 
 
 def test_a_record_that_is_missing_from_quarantine_is_noticed(mend: Mend) -> None:

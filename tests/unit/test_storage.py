@@ -18,7 +18,7 @@ from storage.errors import LiftoffError
 from storage.files import new_id, sha256, write_json
 from storage.lake import Lake, LandingInterrupted, Outcome
 from storage.settings import Settings, load_settings
-from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, Warehouse
+from storage.warehouse import Candidate, Manifest, NoRelease, NotAudited, Overtaken, Release, ReleaseDamaged, Warehouse
 
 DAY = date(2026, 1, 5)
 
@@ -72,7 +72,7 @@ def test_an_accepted_landing_is_listed_with_its_content(lake: Lake) -> None:
     assert not list((lake.root / "pending").glob("*"))
 
 
-def test_a_landing_of_before_digests_were_kept_is_known_by_its_bytes_of_now(lake: Lake) -> None:
+def test_a_landing_of_before_digests_were_kept_is_known_by_its_bytes_from_then_on(lake: Lake) -> None:
     lake.accept(stage(lake, 7))
     landing = lake.landing_dir("events", "events", DAY)
     kept = json.loads((landing / "outcome.json").read_bytes())
@@ -80,6 +80,7 @@ def test_a_landing_of_before_digests_were_kept_is_known_by_its_bytes_of_now(lake
     write_json(landing / "outcome.json", kept)
     (partition,) = lake.partitions("events", "events")
     assert partition.file_sha256 == sha256(landing / "data.parquet")
+    assert json.loads((landing / "outcome.json").read_bytes())["file_sha256"] == partition.file_sha256
 
 
 def test_landing_a_day_again_replaces_it_and_its_quarantine(lake: Lake) -> None:
@@ -329,9 +330,34 @@ def test_a_release_that_is_not_what_was_published_is_not_shown_again(warehouse: 
     first, second = publish(warehouse), publish(warehouse)
     with getattr(first, name).open("ab") as file:
         file.write(b"x")
-    with pytest.raises(NoRelease, match="not what was published"):
+    with pytest.raises(ReleaseDamaged, match="not what was published"):
         warehouse.roll_back()
     assert warehouse.current() == second
+
+
+def test_nothing_is_added_to_a_release_that_is_not_what_was_published(warehouse: Warehouse) -> None:
+    first, second = publish(warehouse), publish(warehouse)
+    with second.database.open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ReleaseDamaged, match="the next build makes everything anew"):
+        warehouse.begin()
+    assert not list((warehouse.root / "candidates").iterdir())
+    assert warehouse.roll_back() == first
+    assert publish(warehouse).manifest.parent == first.id
+
+    (warehouse.root / "current").unlink()
+    assert publish(warehouse).manifest.parent is None
+
+
+def test_a_release_that_does_not_say_any_more_what_it_is_stands_in_nobodys_way(warehouse: Warehouse) -> None:
+    first, second, third = (publish(warehouse) for _ in range(3))
+    (second.path / "manifest.json").write_text("{")
+    assert not Release(second.path).is_intact()
+    with pytest.raises(ReleaseDamaged, match=second.id):
+        warehouse.roll_back(second.id)
+    fourth = publish(warehouse)
+    assert (warehouse.current(), fourth.manifest.parent) == (fourth, third.id)
+    assert not first.path.exists(), "three are kept"
 
 
 def test_a_release_of_before_there_were_semantic_manifests_is_shown_again(warehouse: Warehouse) -> None:
