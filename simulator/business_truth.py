@@ -58,7 +58,8 @@ def business_truth(product: Product, through: date) -> Truth:
     rows = np.concatenate([subscriptions(product, day) for day in range(days)])
     payments = _payments(product, days, rows, versions)
     settled = payments[payments["is_settled"]]
-    revenue = [_revenue_daily(product, days, settled, kind) for kind in REVENUE_SEGMENTS]
+    standing = payments[payments["is_settled"] | (payments["resolved"] == NEVER)]
+    revenue = [_revenue_daily(product, days, standing, kind) for kind in REVENUE_SEGMENTS]
     return {
         **account_truth(product, days, versions),
         "subscription_changes": _subscription_changes(product, days, rows),
@@ -206,18 +207,19 @@ def _payments_daily(product: Product, settled: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _revenue_daily(product: Product, days: int, settled: pd.DataFrame, kind: str) -> pd.DataFrame:
-    values, codes = split(kind, {name: settled[name].to_numpy() for name in ("plan", "country")})
-    rows = settled.assign(code=codes, is_charge=~settled["is_refund"])
-    charges = rows[rows["is_charge"]]
+def _revenue_daily(product: Product, days: int, standing: pd.DataFrame, kind: str) -> pd.DataFrame:
+    values, codes = split(kind, {name: standing[name].to_numpy() for name in ("plan", "country")})
+    rows = standing.assign(code=codes)
+    charges, refunds = (rows[rows["is_settled"] & (rows["is_refund"] == is_refund)] for is_refund in (False, True))
     keys = ["day", "code"]
     daily = pd.DataFrame(
         {
             "charged": charges.groupby(keys)["dollars"].sum(),
-            "refunded": rows[rows["is_refund"]].groupby(keys)["dollars"].sum(),
+            "refunded": refunds.groupby(keys)["dollars"].sum(),
             "paying_users": charges.groupby(keys)["user"].nunique(),
-            "charge_count": rows.groupby(keys)["is_charge"].sum(),
-            "refund_count": rows.groupby(keys)["is_refund"].sum(),
+            "charge_count": charges.groupby(keys).size(),
+            "refund_count": refunds.groupby(keys).size(),
+            "pending_count": rows[~rows["is_settled"]].groupby(keys).size(),
         }
     )
     if kind == "total":
@@ -231,6 +233,6 @@ def _revenue_daily(product: Product, days: int, settled: pd.DataFrame, kind: str
             "charged_usd": money(daily["charged"]),
             "refunded_usd": money(daily["refunded"]),
             "revenue_usd": money(daily["charged"] - daily["refunded"]),
-            **{name: daily[name] for name in ("paying_users", "charge_count", "refund_count")},
+            **{name: daily[name] for name in ("paying_users", "charge_count", "refund_count", "pending_count")},
         }
     )

@@ -414,12 +414,12 @@ left join watched using (activity_date, segment_type, segment_value);
 create table mart_revenue_daily as
 with payments as (
 from (select payment.*, 'all' as total, plan_id as plan, country_code as country, region_name as region, income_group from fct_payment as payment join dim_country using (country_code)
-where is_settled and not list_contains(cast({gaps} as date[]), paid_date))
+where status <> 'failed' and not list_contains(cast({gaps} as date[]), paid_date))
 unpivot (segment_value for segment_type in (total, plan, country, region, income_group)))
 select date_day as revenue_date, coalesce(segment_type, 'total') as segment_type, coalesce(segment_value, 'all') as segment_value,
-if(is_gap, null, coalesce(sum(amount_usd) filter (where kind = 'charge'), 0))::decimal(18,4) as charged_usd,
-if(is_gap, null, coalesce(sum(amount_usd) filter (where kind = 'refund'), 0))::decimal(18,4) as refunded_usd, if(is_gap, null, coalesce(sum(revenue_usd), 0))::decimal(18,4) as revenue_usd,
-if(is_gap, null, count(distinct user_id) filter (where kind = 'charge')) as paying_users, if(is_gap, null, count(*) filter (where kind = 'charge')) as charge_count,
-if(is_gap, null, count(*) filter (where kind = 'refund')) as refund_count
+if(is_gap, null, coalesce(sum(amount_usd) filter (where is_settled and kind = 'charge'), 0))::decimal(18,4) as charged_usd,
+if(is_gap, null, coalesce(sum(amount_usd) filter (where is_settled and kind = 'refund'), 0))::decimal(18,4) as refunded_usd, if(is_gap, null, coalesce(sum(revenue_usd), 0))::decimal(18,4) as revenue_usd,
+if(is_gap, null, count(distinct user_id) filter (where is_settled and kind = 'charge')) as paying_users, if(is_gap, null, count(*) filter (where is_settled and kind = 'charge')) as charge_count,
+if(is_gap, null, count(*) filter (where is_settled and kind = 'refund')) as refund_count, if(is_gap, null, count(*) filter (where not is_settled)) as pending_count
 from (select date_day, list_contains(cast({gaps} as date[]), date_day) as is_gap from dim_date) left join payments on date_day = paid_date
 group by date_day, is_gap, segment_type, segment_value

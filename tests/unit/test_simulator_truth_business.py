@@ -201,19 +201,20 @@ def test_payments_by_day(database: duckdb.DuckDBPyConnection, through: date, tru
 
 def test_revenue_by_segment(through: date, truth: Truth) -> None:
     """Of the payments, which another test compares with the tables."""
-    settled: dict[Any, list[Row]] = {
+    standing: dict[Any, list[Row]] = {
         (DAYS[0] + timedelta(days=day), "total", "all"): [] for day in range((through - DAYS[0]).days + 1)
     }
     for row in records(truth["payments"], "payment_id").values():
-        if row["is_settled"]:
+        if row["status"] != "failed":
             country = row["country_code"]
             kinds = {"total": "all", "plan": row["plan_id"], "country": country, **GROUPS[country]}
             for segment in kinds.items():
-                settled.setdefault((row["paid_date"], *segment), []).append(row)
+                standing.setdefault((row["paid_date"], *segment), []).append(row)
     found = records(truth["revenue_daily"], "revenue_date", "segment_type", "segment_value")
-    assert found.keys() == settled.keys()
-    for key, payments in settled.items():
-        charges, refunds = ([row for row in payments if row["kind"] == kind] for kind in ("charge", "refund"))
+    assert found.keys() == standing.keys()
+    for key, payments in standing.items():
+        settled = [row for row in payments if row["is_settled"]]
+        charges, refunds = ([row for row in settled if row["kind"] == kind] for kind in ("charge", "refund"))
         charged, refunded = (sum((row["amount_usd"] for row in part), Decimal(0)) for part in (charges, refunds))
         assert found[key] == {
             "charged_usd": charged,
@@ -222,8 +223,10 @@ def test_revenue_by_segment(through: date, truth: Truth) -> None:
             "paying_users": len({row["user_id"] for row in charges}),
             "charge_count": len(charges),
             "refund_count": len(refunds),
+            "pending_count": len(payments) - len(settled),
         }
     assert len(found) > 40
+    assert sum(row["pending_count"] for row in found.values()) > 0
 
 
 def test_titles_plans_and_experiments_are_those_of_the_tables(through: date, truth: Truth) -> None:

@@ -2,7 +2,7 @@
 {%- set segments = ['total', 'plan', 'country', 'region', 'income_group'] %}
 with
 
-settled as (
+standing as (
 
     select
         paid_date,
@@ -10,10 +10,11 @@ settled as (
         country_code,
         user_id,
         kind,
+        is_settled,
         amount_usd,
         revenue_usd
     from {{ ref('fct_payment') }}
-    where is_settled
+    where status <> 'failed'
 
 ),
 
@@ -23,14 +24,15 @@ counted as (
         paid_date,
         segment_type,
         segment_value,
-        sum(case when kind = 'charge' then amount_usd else 0 end) as charged_usd,
-        sum(case when kind = 'refund' then amount_usd else 0 end) as refunded_usd,
+        sum(case when is_settled and kind = 'charge' then amount_usd else 0 end) as charged_usd,
+        sum(case when is_settled and kind = 'refund' then amount_usd else 0 end) as refunded_usd,
         sum(revenue_usd) as revenue_usd,
         -- Here, and not added up of parts: who changes the plan may pay in two of them on a day.
-        count(distinct case when kind = 'charge' then user_id end) as paying_users,
-        count(case when kind = 'charge' then 1 end) as charge_count,
-        count(case when kind = 'refund' then 1 end) as refund_count
-    from {{ by_segment('settled', segments) }} as by_segment
+        count(distinct case when is_settled and kind = 'charge' then user_id end) as paying_users,
+        count(case when is_settled and kind = 'charge' then 1 end) as charge_count,
+        count(case when is_settled and kind = 'refund' then 1 end) as refund_count,
+        count(case when not is_settled then 1 end) as pending_count
+    from {{ by_segment('standing', segments) }} as by_segment
     group by paid_date, segment_type, segment_value
 
 )
@@ -49,6 +51,7 @@ select
     -- how many
     case when not days.is_gap then coalesce(counted.paying_users, 0) end as paying_users,
     case when not days.is_gap then coalesce(counted.charge_count, 0) end as charge_count,
-    case when not days.is_gap then coalesce(counted.refund_count, 0) end as refund_count
+    case when not days.is_gap then coalesce(counted.refund_count, 0) end as refund_count,
+    case when not days.is_gap then coalesce(counted.pending_count, 0) end as pending_count
 from {{ days_since_launch() }} as days
 left join counted on days.date_day = counted.paid_date and not days.is_gap
