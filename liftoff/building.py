@@ -147,6 +147,7 @@ def _built(candidate: Candidate, plan: BuildPlan) -> gate.Built:
         last_date=plan.last_date,
         gap_dates=plan.gap_dates,
         restated_dates=plan.restated_dates,
+        newly_landed_dates=plan.newly_landed_dates,
         landed=plan.landed_records,
         inputs_dir=candidate.inputs,
         inputs={_input_file(candidate, one): one for one in plan.landings_read},

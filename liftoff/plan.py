@@ -69,6 +69,8 @@ class BuildPlan:
     """Event days whose fact rows are replaced."""
     read_dates: tuple[date, ...]
     """Event days whose events are read: the restated ones and one day on either side."""
+    newly_landed_dates: tuple[date, ...]
+    """Days of which a daily table has a landing that the parent was not made from."""
     gap_dates: tuple[date, ...]
     rules_digest: str
     is_full: bool
@@ -134,15 +136,20 @@ def plan_build(
         inputs=inputs,
         restated_dates=restated,
         read_dates=_widen(restated, launch),
+        newly_landed_dates=tuple(sorted({one.day for one in _daily(inputs) if one in changed})),
         gap_dates=gaps,
         rules_digest=rules,
         is_full=same is None,
     )
 
 
+def _daily(landed: Iterable[Partition]) -> list[Partition]:
+    names = {(table.source, table.name) for table in landed_tables() if table.is_daily}
+    return [one for one in landed if (one.source, one.table) in names]
+
+
 def _last_date(landed: Sequence[Partition], parent: Manifest | None) -> date:
-    daily = {(table.source, table.name) for table in landed_tables() if table.is_daily}
-    days = [one.day for one in landed if (one.source, one.table) in daily]
+    days = [one.day for one in _daily(landed)]
     if not days:
         raise NothingLanded("Nothing has landed yet, so there is nothing to build: run load_window first.")
     # What readers see does not get shorter unless someone allows it.

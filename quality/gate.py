@@ -287,6 +287,7 @@ def audit_marts(settings: Settings, connection: duckdb.DuckDBPyConnection, built
         "launch_date": str(built.launch_date),
         "gap_dates": _sql_list(f"date '{day}'" for day in built.gap_dates),
         "restated_dates": _sql_list(f"date '{day}'" for day in built.restated_dates),
+        "newly_landed_dates": _sql_list(f"date '{day}'" for day in built.newly_landed_dates),
         "late_arrival_days": str(settings.late_arrival_days),
         "active_definition": settings.active_definition,
         "landed_events_by_day": _sql_list(

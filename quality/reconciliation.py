@@ -23,6 +23,8 @@ class Built:
     """Days in between that someone allowed to be missing."""
     restated_dates: Sequence[date]
     """The event days that this build made anew."""
+    newly_landed_dates: Sequence[date]
+    """The days that landed since the release before, or landed anew: what is a fact of a day is told once, with it."""
     landed: Mapping[str, int]
     """How many records of each landed table it stands on."""
     inputs_dir: Path

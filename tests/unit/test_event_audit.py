@@ -399,22 +399,28 @@ def test_a_day_unlike_the_seven_before_it_warns_and_says_how(
 
 # Five sessions an hour and platform: 20 are missed in four hours.
 @pytest.mark.parametrize(
-    ("evening", "morning", "expected"),
+    ("evening", "morning", "last", "expected"),
     [
-        (22, 1, {8: "no session began in hours 22 of the day before to 1, where usually 20 do"}),
-        (22, 0, {}),
-        (20, 0, {7: "no session began in hours 20 to 23, where usually 20 do"}),
-        (20, 3, {7: "hours 20 to 23", 8: "hours 20 of the day before to 3"}),
-        (24, 3, {8: "no session began in hours 0 to 3, where usually 20 do"}),
+        (22, 1, 8, {8: "no session began in hours 22 of the day before to 1, where usually 20 do"}),
+        (22, 0, 8, {}),
+        (20, 0, 8, {7: "no session began in hours 20 to 23, where usually 20 do", 8: "20 of the day before to 0"}),
+        (20, 3, 8, {7: "hours 20 to 23", 8: "hours 20 of the day before to 3"}),
+        (24, 3, 8, {8: "no session began in hours 0 to 3, where usually 20 do"}),
+        (18, 2, 7, {7: "hours 18 of the day before to 2"}),  # whose evening had too few days before it to be judged
     ],
 )
-def test_a_stretch_of_silence_over_midnight_is_told_once(
-    evening: int, morning: int, expected: dict[int, str], land: Callable[..., Outcome], audit: Callable[..., Report]
+def test_a_stretch_of_silence_over_midnight_is_told_on_each_of_its_days(
+    evening: int,
+    morning: int,
+    last: int,
+    expected: dict[int, str],
+    land: Callable[..., Outcome],
+    audit: Callable[..., Report],
 ) -> None:
-    days = [FIRST + timedelta(number) for number in range(9)]
+    days = [FIRST + timedelta(number) for number in range(last + 1)]
     silent = {
-        days[7]: f"from good where platform <> 'tv' or hour(received_at) < {evening}",
-        days[8]: f"from good where platform <> 'tv' or hour(received_at) > {morning}",
+        days[-2]: f"from good where platform <> 'tv' or hour(received_at) < {evening}",
+        days[-1]: f"from good where platform <> 'tv' or hour(received_at) > {morning}",
     }
     report = audit([land(day, silent.get(day, "from good")) for day in days])
     assert [warning.name for warning in report.warnings] == ["silent_hours"] * bool(expected)

@@ -361,9 +361,10 @@ def test_a_variable_is_filled_in_for_soda_and_for_the_sample_rows(judge: Callabl
 def test_every_contract_of_the_project_can_be_used() -> None:
     for table in ("events", "countries", "indicators", "rates", *load_table_contracts()):
         assert landed_contract(table).checks
-    names = ["launch_date", "last_date", "gap_dates", "restated_dates", "late_arrival_days", "active_definition"]
+    names = ["launch_date", "last_date", "gap_dates", "restated_dates", "newly_landed_dates"]
+    settings = ["late_arrival_days", "active_definition"]
     landed = ["landed_subscription_changes", "landed_payments", "landed_experiments", "landed_events_by_day"]
-    variables = dict.fromkeys([*names, *landed], "")
+    variables = dict.fromkeys([*names, *settings, *landed], "")
     paths = sorted((CONTRACTS_DIR / "marts").glob("*.yml"))
     assert len(paths) >= 38
     for path in paths:

@@ -1013,6 +1013,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set paying_users = paying_users + 1 where segment_type = 'region'",
             "update this set charge_count = charge_count + 1 where segment_type = 'total'",
             "update this set refund_count = refund_count + 1 where segment_type = 'total'",
+            "update this set pending_count = pending_count + 1 where segment_type = 'total'",
             "update this set charged_usd = null where revenue_date = '2026-01-20'",
             "delete from this where segment_value = 'NA' and revenue_date = '2026-01-15'",
             "insert into this (revenue_date, segment_type, segment_value) values ('2026-01-20', 'plan', 'premium')",
@@ -1132,7 +1133,8 @@ def built_of(
         file: Partition("events", "events", date.fromisoformat(file.stem), 0, "", None, None, file_sha256=sha256(file))
         for file in sorted(folder.glob("*.parquet"))
     }
-    return gate.Built(LAUNCH, last, gap_dates, days or days_between(LAUNCH, last), LANDED, folder, inputs)
+    days = days or days_between(LAUNCH, last)
+    return gate.Built(LAUNCH, last, gap_dates, days, days, LANDED, folder, inputs)
 
 
 def audit(connection: duckdb.DuckDBPyConnection, gap_dates: tuple[date, ...] = (), last: date = LAST) -> Report:
@@ -1141,7 +1143,11 @@ def audit(connection: duckdb.DuckDBPyConnection, gap_dates: tuple[date, ...] = (
 
 
 def audit_one(
-    connection: duckdb.DuckDBPyConnection, table: str, gap_dates: tuple[date, ...] = (), only: str | None = None
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    gap_dates: tuple[date, ...] = (),
+    only: str | None = None,
+    newly_landed: Sequence[date] | None = None,
 ) -> dict[str, str]:
     """Outcome by check of one mart's contract; of one of its queries alone, which takes half of the time."""
     days = days_between(LAUNCH, AFTER_FOUR_WEEKS)
@@ -1155,6 +1161,7 @@ def audit_one(
             "last_date": str(LAST),
             "gap_dates": str([str(day) for day in gap_dates]),
             "restated_dates": str([str(day) for day in days]),
+            "newly_landed_dates": str([str(day) for day in newly_landed or days]),
             "landed_events_by_day": str([(str(day), copies, events) for day, copies, events in landed]),
             "late_arrival_days": "3",
             "active_definition": "used",
@@ -1369,17 +1376,26 @@ def test_a_landing_that_is_gone_is_an_error_and_no_pass(marts: Callable[..., duc
         gate.audit_marts(load_settings(), connection, replace(built, inputs=inputs), subject="Build 1")
 
 
-def test_days_that_this_build_did_not_restate_are_not_warned_of_again(
-    marts: Callable[..., duckdb.DuckDBPyConnection],
+@pytest.mark.parametrize(
+    ("table", "check", "told_with"),
+    [
+        ("mart_app_stability_daily", "crashes_usual", {12, 13}),  # each with its own
+        ("fct_session", "app_start_arrived", {8}),
+        ("fct_playback", "start_arrived", {8}),
+        # Of 7 January: when it landed anew, and when it was no longer provisional, with the third day after it.
+        ("dim_user", "sign_up_arrived", {7, 10}),
+    ],
+)
+def test_what_is_a_fact_of_a_day_is_told_with_its_landing_and_not_again(
+    table: str, check: str, told_with: set[int], marts: Callable[..., duckdb.DuckDBPyConnection]
 ) -> None:
     connection = marts()
-    connection.execute(
-        "update mart_app_stability_daily set started_sessions = 100, crash_free_sessions = 0 "
-        "where segment_value = 'web 1.0.0'"
-    )
-    built = built_of(connection, days=[LAST])
-    report = gate.audit_marts(load_settings(), connection, built, subject="Build 1")
-    assert "crashes_usual" not in {warning.name for warning in report.warnings}
+    connection.execute(DAMAGES[table][check][0].replace("this", table))
+    outcomes = {
+        landed.day: audit_one(connection, table, only=check, newly_landed=[landed])[check]
+        for landed in days_between(LAUNCH, LAST)
+    }
+    assert {day for day, outcome in outcomes.items() if outcome == "warned"} == told_with
 
 
 def test_a_mart_without_a_contract_and_a_contract_without_a_mart_fail(

@@ -99,12 +99,14 @@ def test_a_new_landing_restates_the_event_days_it_holds_and_their_neighbours() -
     assert not plan.is_full
     assert plan.restated_dates == tuple(map(day, range(7, 12)))
     assert plan.read_dates == tuple(map(day, range(6, 13)))
+    assert plan.newly_landed_dates == (day(10),)
 
 
 def test_a_changed_landing_restates_what_it_held_before_and_what_it_holds_now() -> None:
     before = must_plan(None, *map(landing, range(9)), landing(9, "old", first=6))
     after = must_plan(before, *map(landing, range(9)), landing(9, "new", first=9))
     assert after.restated_dates == tuple(map(day, range(5, 11)))
+    assert after.newly_landed_dates == (day(9),)
 
 
 @pytest.mark.parametrize("gone", [4, 9])
@@ -116,6 +118,7 @@ def test_a_landing_that_was_taken_away_blocks_until_someone_allows_the_gap(gone:
     after = must_plan(before, *left, allow_gap=True)
     assert set(after.restated_dates) == {day(gone - 1), day(gone), day(gone + 1)}
     assert (after.last_date, after.gap_dates) == (day(9), (day(gone),))
+    assert after.newly_landed_dates == ()
 
 
 @pytest.mark.parametrize("now", [Settings(launch_date=day(-1)), Settings(launch_date=LAUNCH, late_arrival_days=5)])
@@ -218,6 +221,7 @@ def test_a_changed_landing_of_another_source_is_built_and_restates_no_events() -
     plan = planned_exactly(first, [*mended, other("warehouse", "payments", 1, "mended")])
     assert plan is not None
     assert (plan.restated_dates, plan.read_dates, plan.is_full) == ((), (), False)
+    assert plan.newly_landed_dates == (day(1),)
     assert plan.landed_records["payments"] == 20
 
 
