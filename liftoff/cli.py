@@ -33,7 +33,6 @@ from liftoff.printing import (
     size,
     without_empty_columns,
 )
-from liftoff.simulating import missing_days, simulate_days
 from storage.days import describe_days, now, yesterday
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
@@ -97,6 +96,8 @@ def simulate(
 
     Without dates: the first 60 days. The product is remembered, so that more days of it can be added.
     """
+    from liftoff.simulating import missing_days, simulate_days
+
     settings = load_settings()
     if missing:
         days = missing_days(settings)

@@ -7,6 +7,11 @@ from typing import Any
 
 from liftoff.display import RunDisplay
 from liftoff.printing import console, short
+from simulator import source
+from simulator.logs import write_day
+from simulator.truth import write_truth
+from simulator.upstream import owner_uri
+from simulator.warehouse import NotWritten, write_days
 from storage.days import describe_days, yesterday
 from storage.errors import LiftoffError, WrongUsage
 from storage.settings import Settings
@@ -18,9 +23,6 @@ def missing_days(settings: Settings) -> list[date]:
     Raises:
         LiftoffError: the upstream warehouse cannot be asked.
     """
-    from simulator import source
-    from simulator.upstream import owner_uri
-
     with _simulator_errors():
         uri = owner_uri(settings.warehouse_uri)
         return source.missing_days(settings.events_dir, uri, settings.launch_date, yesterday())
@@ -40,15 +42,9 @@ def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = F
         WrongUsage: the days or the wishes cannot be had.
         LiftoffError: the upstream warehouse cannot be written.
     """
-    from simulator.logs import write_day
-    from simulator.source import open_product
-    from simulator.truth import write_truth
-    from simulator.upstream import owner_uri
-    from simulator.warehouse import write_days
-
     folder, lines = settings.events_dir.parent, 0
     with RunDisplay(console, first_stage="business") as display, _simulator_errors():
-        product = open_product(folder, settings.launch_date, **wishes)
+        product = source.open_product(folder, settings.launch_date, **wishes)
         changes = write_days(product, days, owner_uri(settings.warehouse_uri))
         for number, day in enumerate(days, start=1):
             lines += write_day(product, day, settings.events_dir, damaged=damaged)
@@ -65,12 +61,9 @@ def simulate_days(settings: Settings, days: Sequence[date], *, damaged: bool = F
 @contextmanager
 def _simulator_errors() -> Iterator[None]:
     """The simulator knows nothing of the platform, nor of its errors."""
-    from simulator.source import AnotherProduct
-    from simulator.warehouse import NotWritten
-
     try:
         yield
-    except (AnotherProduct, ValueError) as error:
+    except (source.AnotherProduct, ValueError) as error:
         raise WrongUsage(str(error)) from None
     except NotWritten as error:
         raise LiftoffError(str(error)) from None
