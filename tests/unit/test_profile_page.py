@@ -264,6 +264,8 @@ def test_a_column_or_a_table_that_is_gone_or_new_is_a_change(tmp_path: Path) -> 
         ("shop.orders", "order_id", "is gone"),
         ("shop.refunds", "", "is new"),
     ]
+    of_orders = replace(profile_of(table), scope=Scope(None, "orders"))
+    assert not compare(profile_of(table, other), [of_orders]).changes, "nobody had asked for the other one"
 
 
 def test_the_last_profiles_are_kept_and_an_unreadable_one_is_passed_over(tmp_path: Path) -> None:
