@@ -156,6 +156,13 @@ def test_retention_is_that_of_the_cohorts_alone_and_together(asked: Asked) -> No
     assert (day(0), 7) in found
     assert (day(6), 7) not in found, "too young"
     assert_same(found, known(asked.sql(f"select cohort_date, period_number, retention_rate {daily}")))
+    for metric, counted in (("retained_users", "retained_users"), ("mature_users", "cohort_users")):
+        assert_same(
+            known(asked.metric(metric, "metric_time", "cohort__day_number")),
+            asked.sql(
+                f"select cohort_date, period_number, {counted} {daily} and retained_users >= 0 and cohort_users > 0"
+            ),
+        )
     assert_same(
         known(asked.metric("retention_rate", "cohort__day_number")),
         asked.sql(
