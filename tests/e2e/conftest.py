@@ -71,7 +71,7 @@ def write_short_day(product: Product, number: int, events_dir: Path) -> None:
 
 @dataclass(frozen=True)
 class Source:
-    """All that a small product leaves behind in 13 days, and the services that know of the world around it."""
+    """All that a small product leaves behind, and the services that know of the world around it."""
 
     product: Product
     events_dir: Path
@@ -117,12 +117,18 @@ class Platform:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
-    """Logs of 13 days, with everything that logs can have, and the business that was done on them."""
+    """Thirteen days, with everything that logs can have."""
+    with lived(Product(seed=11, users=2_500, launch_date=LAUNCH, story="full"), 13, tmp_path_factory) as source:
+        yield source
+
+
+@contextmanager
+def lived(product: Product, days: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+    """Logs of these days, and the business that was done on them."""
     folder = tmp_path_factory.mktemp("source")
-    product = Product(seed=11, users=2_500, launch_date=LAUNCH, story="full")
-    for number in range(13):
+    for number in range(days):
         write_day(product, day(number), folder / "events")
-    write_days(product, [day(number) for number in range(13)], folder / "warehouse.duckdb")
+    write_days(product, [day(number) for number in range(days)], folder / "warehouse.duckdb")
     with serving_since(FIRST_YEAR) as url:
         yield Source(product, folder / "events", folder / "warehouse.duckdb", url)
 

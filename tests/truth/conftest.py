@@ -1,5 +1,20 @@
-"""The launch of the tests end to end, and the truth about it."""
+"""A launch of six weeks, and the truth about it."""
 
-from tests.e2e.conftest import loaded, source
+from collections.abc import Iterator
+
+import pytest
+
+from simulator.product import Product
+from tests.e2e.conftest import LAUNCH, Source, lived, loaded
 
 __all__ = ["loaded", "source"]
+
+DAYS = 47
+"""So many that each column has something to say: an hour has the same weekday four weeks before, an experiment ends."""
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+    """The whole story. With this seed few users suffice for one experiment to show that its split is broken."""
+    with lived(Product(seed=12, users=1_200, launch_date=LAUNCH, story="full"), DAYS, tmp_path_factory) as source:
+        yield source
