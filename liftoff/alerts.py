@@ -7,10 +7,10 @@ never the rows or their words; of an error nothing in quotation marks; and never
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from liftoff import looks
@@ -22,6 +22,7 @@ from quality.report import CheckResult
 from storage.days import describe_days, now
 from storage.errors import Blocked, LiftoffError
 from storage.settings import Settings, load_settings
+from storage.warehouse import ReleaseDamaged
 
 SECONDS = 10
 """How long a receiver may take. Airflow kills what goes on for 20 s after its task has ended."""
@@ -32,9 +33,6 @@ to its last goes, and where a line closes none, all that follows."""
 
 TITLE, LINES, LENGTH = 100, 8, 300
 """A message is read on a phone."""
-
-
-Seen = TypeVar("Seen")
 
 
 class NotSent(LiftoffError):
@@ -70,27 +68,17 @@ def make_alert(settings: Settings, dag_id: str, task_id: str, error: BaseExcepti
     """What to say of a task that failed by `error`; None: it was killed."""
     what, *details = _what(settings, dag_id, task_id, error)
     title = shorten(what, TITLE, placeholder=" …")
-    failing_since = _seen(lambda: looks.failing_since(settings, recorded_as(dag_id, task_id)), None)
-    since, attempts = failing_since or (now(), 1)
+    since, attempts = looks.failing_since(settings, recorded_as(dag_id, task_id)) or (now(), 1)
     several = f", {attempts} failed attempts" if attempts > 1 else ""
     lines = [
         *([what] if title != what else []),
         *details,
         f"Since {since:%Y-%m-%d %H:%M} UTC{several}.",
-        _seen(lambda: looks.what_readers_see(settings), "What readers see cannot be read: ask liftoff doctor."),
+        looks.what_readers_see(settings),
         f"First: {_first_step(error)}.",
         f"DAG {dag_id}, task {task_id}.",
     ]
     return Alert(f"Liftoff: {title}", "\n".join(lines))
-
-
-def _seen(look: Callable[[], Seen], instead: Seen) -> Seen:
-    """What is looked at may be just what is broken: the alert says less then, and goes out."""
-    try:
-        return look()
-    except Exception as error:  # noqa: BLE001 - whatever it is: the alert is about something else
-        log.warning("Part of an alert could not be found out: %s", error)
-        return instead
 
 
 def send(address: str, alert: Alert) -> None:
@@ -192,6 +180,8 @@ def _first_step(error: BaseException | None) -> str:
             return f"read what was found ({looks.evidence(error.gate_id)}), then docs/runbooks/gate-blocked.md"
         case LandingFailed():
             return "docs/runbooks/source-late.md"
+        case ReleaseDamaged():
+            return "docs/runbooks/bad-release.md"
         case Blocked():
             return "docs/runbooks/repair-a-day.md"
         case LiftoffError():

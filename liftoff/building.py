@@ -24,7 +24,7 @@ from storage.warehouse import Begun, Candidate, Manifest, Warehouse
 
 
 def prepare(*, allow_gap: bool = False) -> str | None:
-    """Begin a build of all that has landed: decide what to restate and copy the current release.
+    """Begin a build of all that has landed: decide what to restate, and take over the rest from the current release.
 
     Returns:
         The candidate's id, or None when the current release already holds all that has landed.
@@ -32,6 +32,7 @@ def prepare(*, allow_gap: bool = False) -> str | None:
     Raises:
         NothingLanded, OtherRules, DayMissing, TableMissing, NotLoadedYet: see `plan_build`.
         LandingInterrupted: a landing must be loaded again first.
+        ReleaseDamaged: the current release is not what was published.
     """
     enter("prepare")
     settings = load_settings()
@@ -50,6 +51,8 @@ def prepare(*, allow_gap: bool = False) -> str | None:
             )
             if plan:
                 _link_inputs(lake, candidate, plan)
+        if plan and not plan.is_full:
+            warehouse.take_over(candidate)
     except LiftoffError as error:
         warehouse.discard(candidate)
         records.keep_build(settings, begun, None, error=error)
@@ -58,8 +61,6 @@ def prepare(*, allow_gap: bool = False) -> str | None:
         warehouse.discard(candidate)
         log.info("Nothing to build: release %s already holds all that has landed", begun.parent)
         return None
-    if plan.is_full:
-        candidate.database.unlink(missing_ok=True)
     plan.keep(candidate.path)
     log.info("Build %s restates %s", candidate.id, describe_days(plan.restated_dates) or "no day of events")
     return candidate.id

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -38,7 +38,7 @@ from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.lake import Lake
 from storage.settings import Settings, load_settings
-from storage.warehouse import NoRelease, Release, Warehouse
+from storage.warehouse import NoRelease, Release, ReleaseDamaged, Warehouse
 
 FAILED, WRONG_USAGE, BLOCKED, STOPPED = 1, 2, 3, 130
 KINDS_SHOWN = 15  # of refused records: a screen has room for some of the records themselves
@@ -137,7 +137,7 @@ def status(as_json: AsJson = False) -> None:
     if current is None:
         console.print(NOTHING_YET)
     else:
-        console.print(f"Release [bold]{current.id}[/], {period(current)}, {size(current.database)}")
+        console.print(f"Release [bold]{current.id}[/], {period(current)}, {size(current.database.stat().st_size)}")
         console.print(f"Its audit: liftoff report {current.id}", soft_wrap=True)
         if gaps := current.manifest.gap_dates:
             console.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
@@ -289,12 +289,13 @@ def releases(as_json: AsJson = False) -> None:
             {
                 "release": release.id,
                 "": "current" if release == current else "",
-                "last_date": release.manifest.last_date,
-                "restated": len(release.manifest.restated_dates),
-                "gaps": len(release.manifest.gap_dates),
-                "size": size(release.database),
+                "last_date": found.get("last_date", "damaged"),
+                "restated": len(found.get("restated_dates", ())),
+                "gaps": len(found.get("gap_dates", ())),
+                "size": size(found.get("database_bytes", 0)),
             }
             for release in kept
+            for found in [_read(release)]
         ]
     )
 
@@ -471,8 +472,11 @@ def _current(settings: Settings) -> Release | None:
 
 
 def _read(release: Release) -> dict[str, Any]:
-    manifest = release.manifest
-    return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__ if name != "inputs"}
+    """What it says of itself, or its id alone when it is damaged."""
+    with suppress(ReleaseDamaged):
+        manifest = release.manifest
+        return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__ if name != "inputs"}
+    return {"release_id": release.id}
 
 
 def _names(text: str) -> list[str]:

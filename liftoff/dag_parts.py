@@ -16,7 +16,7 @@ from liftoff.progress import log
 from storage.days import yesterday
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.settings import load_settings
-from storage.warehouse import Overtaken
+from storage.warehouse import Overtaken, Warehouse
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -160,7 +160,9 @@ def _prepare(*, allow_gap: bool, skip_until_loaded: bool) -> str | None:
     try:
         return building.prepare(allow_gap=allow_gap)
     except NotLoadedYet as error:
-        if skip_until_loaded:
+        settings = load_settings()
+        is_new = not Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept).history()
+        if skip_until_loaded and is_new:
             log.warning("%s", error)
             raise AirflowSkipException(str(error)) from None
         raise

@@ -15,7 +15,7 @@ from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.lake import Lake
 from storage.settings import Settings
-from storage.warehouse import NoRelease, Warehouse
+from storage.warehouse import NoRelease, ReleaseDamaged, Warehouse
 
 Rows = list[dict[str, Any]]
 
@@ -213,7 +213,7 @@ def report_of(settings: Settings, name: str | None) -> Path:
         raise LiftoffError("Nothing was audited yet. Load a window first: liftoff run --help")
     kept: dict[str, Path] = {}
     for release in Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept).releases():
-        kept |= dict.fromkeys((release.id, release.manifest.gate_id), release.path / "gate_report.json")
+        kept |= dict.fromkeys((release.id, release.gate_id), release.path / "gate_report.json")
     kept |= {path.stem: path for path in (settings.lake_dir / "reports").glob("*.json")}
     if audit not in kept:
         raise LiftoffError(
@@ -253,4 +253,8 @@ def what_readers_see(settings: Settings) -> str:
         release = warehouse.current()
     except NoRelease:
         return "Readers see nothing yet: no release was published."
-    return f"Readers still see release {release.id}, which ends on {release.manifest.last_date}."
+    try:
+        last_date = release.manifest.last_date
+    except ReleaseDamaged:
+        return f"Readers see release {release.id}, which is damaged: liftoff doctor says what to do."
+    return f"Readers still see release {release.id}, which ends on {last_date}."

@@ -70,7 +70,7 @@ class BuildPlan:
     read_dates: tuple[date, ...]
     """Event days whose events are read: the restated ones and one day on either side."""
     newly_landed_dates: tuple[date, ...]
-    """Days of which a daily table has a landing that the parent was not made from."""
+    """Days of which a daily table has a landing that the parent was not made from; all of them in a full build."""
     gap_dates: tuple[date, ...]
     rules_digest: str
     is_full: bool

@@ -159,9 +159,9 @@ def period(release: Release) -> str:
     return f"{release.manifest.launch_date} to {release.manifest.last_date}"
 
 
-def size(path: Path) -> str:
-    """The size of a file in MB."""
-    return f"{path.stat().st_size / 1e6:,.1f} MB"
+def size(count: int) -> str:
+    """So many bytes, in MB."""
+    return f"{count / 1e6:,.1f} MB"
 
 
 def short(path: Path) -> str:

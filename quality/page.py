@@ -75,7 +75,7 @@ def page_of(settings: Settings, gate_id: str) -> str | None:
 def _standing(settings: Settings, gate_id: str) -> str:
     """Which release this audit let readers see, in a sentence; empty when none that is kept."""
     warehouse = Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
-    release = next((one for one in warehouse.releases() if one.manifest.gate_id == gate_id), None)
+    release = next((one for one in warehouse.releases() if one.gate_id == gate_id), None)
     if release is None:
         return ""
     return f"{'Readers see it' if release == warehouse.current() else 'Was published'}: release {release.id}"

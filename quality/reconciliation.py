@@ -24,7 +24,7 @@ class Built:
     restated_dates: Sequence[date]
     """The event days that this build made anew."""
     newly_landed_dates: Sequence[date]
-    """The days that landed since the release before, or landed anew: what is a fact of a day is told once, with it."""
+    """The days that landed since the release before, or anew; all, if all was built anew. Facts of these are told."""
     landed: Mapping[str, int]
     """How many records of each landed table it stands on."""
     inputs_dir: Path

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from storage.days import now
-from storage.errors import LiftoffError
+from storage.errors import Blocked, LiftoffError
 from storage.files import exclusive, new_id, remove_older_than, replace, sha256, sync, write_bytes, write_json
 from storage.lake import Partition
 
@@ -33,14 +33,14 @@ class NoRelease(LiftoffError):
     """Nothing was published yet, or the release that was asked for is not there."""
 
 
-class ReleaseDamaged(LiftoffError):
+class ReleaseDamaged(Blocked):
     """A release is not what was published any more."""
 
     def __init__(self, release_id: str) -> None:
         super().__init__(
             f"Release {release_id} is not what was published any more. Go back to one that is (liftoff releases, "
-            "liftoff rollback RELEASE). If none is left, remove the link `current` in the warehouse's folder: the next "
-            "build makes everything anew from what has landed."
+            "liftoff rollback RELEASE). If none is left, remove the link `current` in the warehouse's folder: readers "
+            "see nothing then, until the next build has made everything anew from what has landed."
         )
 
 
@@ -115,12 +115,19 @@ class Release(_BuildFolder):
         """What it was made from.
 
         Raises:
-            ReleaseDamaged: it cannot be read.
+            ReleaseDamaged: it is gone, or does not say it any more.
         """
         try:
             return TypeAdapter(Manifest).validate_json((self.path / "manifest.json").read_bytes())
-        except (OSError, ValidationError) as error:
+        except (FileNotFoundError, ValidationError) as error:
             raise ReleaseDamaged(self.id) from error
+
+    @property
+    def gate_id(self) -> str:
+        """The audit that let it pass. Empty when it does not say so any more: what looks for another one goes on."""
+        with suppress(ReleaseDamaged):
+            return self.manifest.gate_id
+        return ""
 
     def is_intact(self) -> bool:
         """Whether what it is read from is, byte for byte, what was published."""
@@ -212,22 +219,26 @@ class Warehouse:
         return release
 
     def begin(self) -> Candidate:
-        """Copy the current release, if there is one, to a new candidate.
-
-        Raises:
-            ReleaseDamaged: it is not what was published, and what was added to it would pass for audited.
-        """
+        """Make a new candidate, which starts from the current release if there is one."""
         remove_older_than(self.root / "candidates", days=1)  # left behind by killed builds
         parent = self._current()
         candidate = Candidate(self.root / "candidates" / new_id())
         candidate.path.mkdir(parents=True)
-        if parent:
-            shutil.copyfile(parent.database, candidate.database)
-            if sha256(candidate.database) != parent.manifest.database_sha256:
-                self.discard(candidate)
-                raise ReleaseDamaged(parent.id)
         write_json(candidate.path / "begun.json", Begun(candidate.id, parent.id if parent else None, now()))
         return candidate
+
+    def take_over(self, candidate: Candidate) -> None:
+        """Copy to a candidate what the release that it starts from holds.
+
+        Raises:
+            ReleaseDamaged: that is not what was published, and would pass for audited.
+        """
+        parent = self.release(str(candidate.begun.parent))
+        with suppress(FileNotFoundError):
+            shutil.copyfile(parent.database, candidate.database)
+            if sha256(candidate.database) == parent.manifest.database_sha256:
+                return
+        raise ReleaseDamaged(parent.id)
 
     def candidate(self, candidate_id: str) -> Candidate:
         """Find a candidate that another process began, wherever it has got to.

@@ -86,6 +86,11 @@ def test_a_day_that_lands_before_the_first_load_is_built_by_load_window_alone(
     assert run_dags(f"load_window:{day(0)}:{day(0)}", "build_marts")[0] == "load_window done"
     assert platform.current().manifest.last_date == day(2)
 
+    (platform.warehouse.root / "current").unlink()
+    shutil.rmtree(platform.data_dir / "lake" / "raw" / "events" / "events" / f"dt={day(1)}")
+    (stopped,) = run_dags("build_marts")
+    assert stopped.startswith("build_marts NotLoadedYet"), "what readers lost is no first load: it is not skipped"
+
 
 def test_the_demo_dag_writes_what_is_missing_or_one_day_as_it_was_asked_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_dags: RunDags

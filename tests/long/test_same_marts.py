@@ -3,11 +3,14 @@
 import random
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from liftoff import building, intake
+from storage import meta
 from storage.lake import LandingInterrupted
 from storage.settings import load_settings
+from storage.warehouse import ReleaseDamaged
 from tests.e2e.conftest import Loaded, NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
 
 DAYS = 13
@@ -55,6 +58,23 @@ def test_a_rollback_in_the_middle_gives_the_marts_of_one_window(eight_days: Plat
     assert back.manifest.last_date == day(5)
     eight_days.load(8, DAYS - 1)
     assert eight_days.current().manifest.parent == back.id
+    assert_same(eight_days.tables(), one_window)
+
+
+def test_nothing_is_built_on_a_damaged_release_and_going_back_gives_the_marts_of_one_window(
+    eight_days: Platform, one_window: Tables
+) -> None:
+    with eight_days.current().database.open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ReleaseDamaged):
+        eight_days.load(8, 8)
+    assert not list((eight_days.warehouse.root / "candidates").iterdir())
+    with duckdb.connect() as connection:
+        meta.load(connection, eight_days.data_dir / "lake")
+        newest = connection.execute("select status from meta.build order by started_at desc limit 1").fetchall()
+    assert newest == [("blocked",)]
+    eight_days.warehouse.roll_back()
+    eight_days.load(8, DAYS - 1)
     assert_same(eight_days.tables(), one_window)
 
 

@@ -254,9 +254,11 @@ def test_an_alert_goes_out_when_the_release_is_what_is_broken(receiver: Receiver
     (warehouse_dir / "releases" / "r").mkdir(parents=True)
     (warehouse_dir / "releases" / "r" / "manifest.json").write_text("{")
     (warehouse_dir / "current").symlink_to("releases/r")
-    alerts.tell(failed(LiftoffError("late")))
+    (warehouse_dir / "history.jsonl").write_text('{"release": "r", "at": "", "why": "publish"}\n')
+    alerts.tell(failed(blocked()))
     (message,) = receiver.messages
-    assert "What readers see cannot be read: ask liftoff doctor." in message["message"]
+    assert "was blocked" in message["title"]
+    assert "Readers see release r, which is damaged: liftoff doctor says what to do." in message["message"]
 
 
 def test_an_error_that_quotes_the_address_is_told_by_its_kind(

@@ -28,6 +28,7 @@ from storage.lake import Partition
 from storage.settings import PROJECT_DIR, load_settings
 
 LAUNCH, LAST = date(2026, 1, 5), date(2026, 1, 20)
+GAP = date(2026, 1, 8)
 AFTER_FOUR_WEEKS = date(2026, 2, 10)
 """Hours, and days of the same weekday, are compared with those of the four weeks before them."""
 COMPARED_WITH_FOUR_WEEKS = {"mart_activity_hourly", "weekday_usual"}
@@ -1161,7 +1162,7 @@ def audit_one(
             "last_date": str(LAST),
             "gap_dates": str([str(day) for day in gap_dates]),
             "restated_dates": str([str(day) for day in days]),
-            "newly_landed_dates": str([str(day) for day in newly_landed or days]),
+            "newly_landed_dates": str([str(day) for day in (days if newly_landed is None else newly_landed)]),
             "landed_events_by_day": str([(str(day), copies, events) for day, copies, events in landed]),
             "late_arrival_days": "3",
             "active_definition": "used",
@@ -1382,8 +1383,8 @@ def test_a_landing_that_is_gone_is_an_error_and_no_pass(marts: Callable[..., duc
         ("mart_app_stability_daily", "crashes_usual", {12, 13}),  # each with its own
         ("fct_session", "app_start_arrived", {8}),
         ("fct_playback", "start_arrived", {8}),
-        # Of 7 January: when it landed anew, and when it was no longer provisional, with the third day after it.
-        ("dim_user", "sign_up_arrived", {7, 10}),
+        # Of 7 January: with the third day after it, when it is no longer provisional, and if one of them lands anew.
+        ("dim_user", "sign_up_arrived", {7, 8, 9, 10}),
     ],
 )
 def test_what_is_a_fact_of_a_day_is_told_with_its_landing_and_not_again(
@@ -1396,6 +1397,21 @@ def test_what_is_a_fact_of_a_day_is_told_with_its_landing_and_not_again(
         for landed in days_between(LAUNCH, LAST)
     }
     assert {day for day, outcome in outcomes.items() if outcome == "warned"} == told_with
+    assert audit_one(connection, table, only=check, newly_landed=[])[check] == "passed"
+
+
+# Of 7 January, which the third landed day after it settles: the 10th, or with a gap the 11th.
+@pytest.mark.parametrize(
+    ("gap_dates", "landed", "outcome"),
+    [((GAP,), 11, "warned"), ((GAP,), 12, "passed"), ((), 11, "passed"), ((), GAP.day, "warned")],
+)
+def test_a_day_is_judged_when_a_gap_after_it_is_filled(
+    gap_dates: tuple[date, ...], landed: int, outcome: str, marts: Callable[..., duckdb.DuckDBPyConnection]
+) -> None:
+    connection, check = marts(gap_dates), "sign_up_arrived"
+    connection.execute(DAMAGES["dim_user"][check][0].replace("this", "dim_user"))
+    newly_landed = [date(2026, 1, landed)]
+    assert audit_one(connection, "dim_user", gap_dates, only=check, newly_landed=newly_landed)[check] == outcome
 
 
 def test_a_mart_without_a_contract_and_a_contract_without_a_mart_fail(
