@@ -285,18 +285,7 @@ def releases(as_json: AsJson = False) -> None:
         console.print(NOTHING_YET)
         return
     print_table(
-        [
-            {
-                "release": release.id,
-                "": "current" if release == current else "",
-                "last_date": found.get("last_date", "damaged"),
-                "restated": len(found.get("restated_dates", ())),
-                "gaps": len(found.get("gap_dates", ())),
-                "size": size(found.get("database_bytes", 0)),
-            }
-            for release in kept
-            for found in [_read(release)]
-        ]
+        [{"release": release.id, "": "current" if release == current else "", **_in_short(release)} for release in kept]
     )
 
 
@@ -469,6 +458,18 @@ def _current(settings: Settings) -> Release | None:
         return warehouse_of(settings).current()
     except NoRelease:
         return None
+
+
+def _in_short(release: Release) -> dict[str, Any]:
+    with suppress(ReleaseDamaged):
+        manifest = release.manifest
+        return {
+            "last_date": manifest.last_date,
+            "restated": len(manifest.restated_dates),
+            "gaps": len(manifest.gap_dates),
+            "size": size(manifest.database_bytes),
+        }
+    return {"last_date": "damaged", "restated": "", "gaps": "", "size": ""}
 
 
 def _read(release: Release) -> dict[str, Any]:
