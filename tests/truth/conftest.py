@@ -1,4 +1,4 @@
-"""A launch of six weeks, and the truth about it."""
+"""Almost seven weeks of a launch, and the truth about them."""
 
 from collections.abc import Iterator
 

@@ -1148,7 +1148,7 @@ def audit_one(
     table: str,
     gap_dates: tuple[date, ...] = (),
     only: str | None = None,
-    newly_landed: Sequence[date] | None = None,
+    judged: Sequence[date] | None = None,
 ) -> dict[str, str]:
     """Outcome by check of one mart's contract; of one of its queries alone, which takes half of the time."""
     days = days_between(LAUNCH, AFTER_FOUR_WEEKS)
@@ -1161,8 +1161,8 @@ def audit_one(
             "launch_date": str(LAUNCH),
             "last_date": str(LAST),
             "gap_dates": str([str(day) for day in gap_dates]),
-            "restated_dates": str([str(day) for day in days]),
-            "newly_landed_dates": str([str(day) for day in (days if newly_landed is None else newly_landed)]),
+            "restated_dates": str([str(day) for day in (days if judged is None else judged)]),
+            "newly_landed_dates": str([str(day) for day in (days if judged is None else judged)]),
             "landed_events_by_day": str([(str(day), copies, events) for day, copies, events in landed]),
             "late_arrival_days": "3",
             "active_definition": "used",
@@ -1380,24 +1380,28 @@ def test_a_landing_that_is_gone_is_an_error_and_no_pass(marts: Callable[..., duc
 @pytest.mark.parametrize(
     ("table", "check", "told_with"),
     [
-        ("mart_app_stability_daily", "crashes_usual", {12, 13}),  # each with its own
-        ("fct_session", "app_start_arrived", {8}),
-        ("fct_playback", "start_arrived", {8}),
+        ("mart_app_stability_daily", "crashes_usual", {"01-12", "01-13"}),  # each with its own
+        ("fct_session", "app_start_arrived", {"01-08"}),
+        ("fct_session", "renewed_in_time", {"01-06", "01-07", "01-08", "01-09"}),  # each with its own
+        ("fct_playback", "start_arrived", {"01-08"}),
         # Of 7 January: with the third day after it, when it is no longer provisional, and if one of them lands anew.
-        ("dim_user", "sign_up_arrived", {7, 8, 9, 10}),
+        ("dim_user", "sign_up_arrived", {"01-07", "01-08", "01-09", "01-10"}),
+        ("mart_active_users_rolling", "weekday_usual", {"02-10"}),
+        ("mart_experiment_result", "split_as_planned", {f"01-{day:02}" for day in range(5, 21)}),  # of each day of it
     ],
 )
 def test_what_is_a_fact_of_a_day_is_told_with_its_landing_and_not_again(
-    table: str, check: str, told_with: set[int], marts: Callable[..., duckdb.DuckDBPyConnection]
+    table: str, check: str, told_with: set[str], marts: Callable[..., duckdb.DuckDBPyConnection]
 ) -> None:
-    connection = marts()
+    last = AFTER_FOUR_WEEKS if {table, check} & COMPARED_WITH_FOUR_WEEKS else LAST
+    connection = marts(last=last)
     connection.execute(DAMAGES[table][check][0].replace("this", table))
     outcomes = {
-        landed.day: audit_one(connection, table, only=check, newly_landed=[landed])[check]
-        for landed in days_between(LAUNCH, LAST)
+        f"{landed:%m-%d}": audit_one(connection, table, only=check, judged=[landed])[check]
+        for landed in days_between(LAUNCH, last)
     }
     assert {day for day, outcome in outcomes.items() if outcome == "warned"} == told_with
-    assert audit_one(connection, table, only=check, newly_landed=[])[check] == "passed"
+    assert audit_one(connection, table, only=check, judged=[])[check] == "passed"
 
 
 # Of 7 January, which the third landed day after it settles: the 10th, or with a gap the 11th.
@@ -1410,8 +1414,8 @@ def test_a_day_is_judged_when_a_gap_after_it_is_filled(
 ) -> None:
     connection, check = marts(gap_dates), "sign_up_arrived"
     connection.execute(DAMAGES["dim_user"][check][0].replace("this", "dim_user"))
-    newly_landed = [date(2026, 1, landed)]
-    assert audit_one(connection, "dim_user", gap_dates, only=check, newly_landed=newly_landed)[check] == outcome
+    judged = [date(2026, 1, landed)]
+    assert audit_one(connection, "dim_user", gap_dates, only=check, judged=judged)[check] == outcome
 
 
 def test_a_mart_without_a_contract_and_a_contract_without_a_mart_fail(
