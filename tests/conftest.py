@@ -8,6 +8,7 @@ import pytest
 
 from storage.settings import Settings
 
+pytest.register_assert_rewrite("tests.launch")
 Settings.model_config["env_file"] = None
 
 

@@ -4,8 +4,9 @@ All that is between the sources and the audit of the marts runs, without Airflow
 `make alarms` runs them side by side.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from types import MappingProxyType
 
 import pytest
 
@@ -17,7 +18,7 @@ from simulator.product import Product, Story
 from simulator.upstream import owner_uri
 from simulator.warehouse import write_days
 from storage.settings import load_settings
-from tests.e2e.conftest import LAUNCH, day, reports, window
+from tests.launch import LAUNCH, Fault, day, reports, rewrite_day, window
 
 Gate = Callable[..., list[CheckResult]]
 
@@ -26,17 +27,22 @@ Gate = Callable[..., list[CheckResult]]
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """Simulates some days of a product, loads them as one window and publishes.
 
-    Returns what the gate found that is neither passed nor a note. Neither logs nor extracts may have said anything odd.
+    Faults are those of the logs of days, by their number. Returns what the gate found that is neither passed nor a
+    note. Neither logs nor extracts may have said anything odd.
     """
     with serving() as url:
         for service in ("WORLD_BANK", "FX"):
             monkeypatch.setenv(f"LIFTOFF_{service}_URL", url)
 
-        def load(product: Product, first: int, last: int) -> list[CheckResult]:
+        def load(
+            product: Product, first: int, last: int, faults: Mapping[int, Fault] = MappingProxyType({})
+        ) -> list[CheckResult]:
             settings = load_settings()
             days = window(first, last)
             for one in days.days:
                 write_day(product, one, settings.events_dir)
+            for number, fault in faults.items():
+                rewrite_day(number, settings.events_dir, fault)
             write_days(product, days.days, owner_uri(settings.warehouse_uri))
             before = reports(settings.lake_dir)
             for land in (intake.land_events, intake.land_extracts):
@@ -76,6 +82,22 @@ def test_each_fact_is_told_in_the_night_after_its_day_and_not_again(gate: Gate) 
         for night, found in told.items()
     }
     assert of_one_day == {**crashing, 33: {}, 40: dark, 41: {}, 42: {}}
+
+
+def test_logs_of_which_a_tenth_more_is_lost_each_day_are_told_of_against_their_weekday(gate: Gate) -> None:
+    """No day is far below the seven before it, so that sessions pass."""
+
+    def arriving(share: float) -> Fault:
+        return lambda _, line: [line] if int(line.get("device_id", "d_00")[-2:], 16) < share * 256 else []
+
+    losing = {29 + days: arriving(0.9**days) for days in range(1, 13)}
+    found = {
+        result.name: result.days
+        for result in gate(Product(users=2_500, launch_date=LAUNCH, story="launch"), 0, 41, losing)
+    }
+    assert found.keys() == {"weekday_usual", "sign_up_arrived"}
+    assert day(41) in found["weekday_usual"]
+    assert {one for days in found.values() for one in days} <= {day(number) for number in losing}
 
 
 def test_the_three_facts_of_the_full_story_are_warned_of_by_name_and_nothing_else(gate: Gate) -> None:

@@ -18,7 +18,7 @@ from quality.page import page_of
 from simulator.logs import write_day
 from storage.days import DAY, yesterday
 from storage.settings import PROJECT_DIR, load_settings
-from tests.e2e.conftest import LAUNCH, Loaded, NewPlatform, Platform, Source, day
+from tests.launch import LAUNCH, Loaded, NewPlatform, Platform, Source, day
 
 PAGES = [PROJECT_DIR / "README.md", *sorted((PROJECT_DIR / "docs").rglob("*.md"))]
 LEAST_COMMANDS = {PAGES[0]: 8, PROJECT_DIR / "docs/lifecycle.md": 8, PROJECT_DIR / "docs/experiments.md": 2}

@@ -17,7 +17,7 @@ from simulator.logs import write_day
 from simulator.source import missing_days, open_product
 from storage.days import DAY, yesterday
 from storage.settings import load_settings
-from tests.e2e.conftest import Loaded, NewPlatform, Platform, Source, assert_same, day
+from tests.launch import Loaded, NewPlatform, Platform, Source, assert_same, day
 from tests.receiver import SECRET, receiving
 
 RUN_DAGS = """

@@ -5,7 +5,6 @@ Checks that no source can break are not here. Ingestion refuses such records bef
 other, a model would have to be wrong. Unit tests see these red.
 """
 
-import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -30,11 +29,9 @@ from simulator.upstream import owner_uri
 from simulator.warehouse import write_days
 from storage.errors import Blocked
 from storage.settings import load_settings
-from tests.e2e.conftest import day, reports, window
+from tests.launch import Fault, Line, day, reports, rewrite_day, window
 
 LAST = 7  # days 0 to 6 are clean, and the eighth is the one that goes wrong
-Line = dict[str, Any]
-Fault = Callable[[int, Line], list[Line]]
 Spoil = Callable[[str, Any], None]
 
 
@@ -67,19 +64,6 @@ def data_dir(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         monkeypatch.setenv(f"LIFTOFF_{name}_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("LIFTOFF_DATA_DIR", str(folder))
     return folder
-
-
-def rewrite(data_dir: Path, fault: Fault, number: int = LAST) -> None:
-    """The logs of a day, each line as the fault makes it: none, another one, or several."""
-    for hour, path in enumerate(sorted((data_dir / "source/events" / str(day(number))).glob("*.gz"))):
-        lines = []
-        for raw in gzip.decompress(path.read_bytes()).splitlines():
-            try:
-                line = json.loads(raw)
-            except ValueError:
-                continue
-            lines += fault(hour, line) if isinstance(line, dict) else []
-        path.write_bytes(gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines), 1))
 
 
 def saying(*spoils: Spoil) -> FastAPI:
@@ -170,7 +154,7 @@ LOG_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
 @pytest.mark.parametrize("fault", LOG_FAULTS)
 def test_a_fault_of_the_logs_is_seen_where_they_land(fault: str, data_dir: Path) -> None:
     broken, expected = LOG_FAULTS[fault]
-    rewrite(data_dir, broken)
+    rewrite_day(LAST, data_dir / "source/events", broken)
     assert found(data_dir, intake.land_events) == expected
 
 
@@ -335,10 +319,14 @@ MART_UPSTREAM_FAULTS = {
         ) as waiting
         where payment_id = (select max(payment_id) from payments)""",
 }
+MART_SERVICE_FAULTS = {
+    "countries_known": countries(lambda row: row["iso2Code"] == "US"),
+    "dollars_known": rates(lambda published, of_day: of_day if published > str(day(0)) else None),
+}
 WARNED = {
     "app_start_arrived", "start_arrived", "sign_up_arrived", "assignments_kept", "renewed_in_time", "crashes_usual",
     "titles_known", "plan_known", "experiments_known", "goal_known", "share_between", "countries_known",
-    "country_known",
+    "country_known", "dollars_known",
 }  # fmt: skip
 
 
@@ -349,15 +337,15 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
             lines = [new for old in lines for new in fault(hour, old)]
         return lines
 
-    rewrite(data_dir, all_of_them)
+    rewrite_day(LAST, data_dir / "source/events", all_of_them)
     settled = LAST - load_settings().late_arrival_days - 1  # by then, what has not arrived is lost
-    rewrite(data_dir, lost("sign_up"), settled)
+    rewrite_day(settled, data_dir / "source/events", lost("sign_up"))
     with duckdb.connect(str(data_dir / "source/warehouse.duckdb")) as upstream:
         upstream.execute("use business")
         days = {"today": day(LAST), "yesterday": day(LAST - 1)}
         for statement in MART_UPSTREAM_FAULTS.values():
             upstream.execute(statement, {name: value for name, value in days.items() if f"${name}" in statement})
-    with serving(saying(countries(lambda row: row["iso2Code"] == "US"))) as url:
+    with serving(saying(*MART_SERVICE_FAULTS.values())) as url:
         for name, value in variables(url).items():
             monkeypatch.setenv(name, value)
         for number in (settled, LAST):
@@ -371,7 +359,7 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
         building.audit(candidate)
     *_, newest = reports(data_dir / "lake").values()
     followed = {"country_known", "rows_present"}  # countries in two dimensions; who is created twice, in cohorts
-    seen = {*MART_LOG_FAULTS, *MART_UPSTREAM_FAULTS, "countries_known", "sign_up_arrived", *followed}
+    seen = {*MART_LOG_FAULTS, *MART_UPSTREAM_FAULTS, *MART_SERVICE_FAULTS, "sign_up_arrived", *followed}
     assert outcomes(newest) == {name: "warned" if name in WARNED else "failed" for name in seen}
     measured = {result.name: result.value or 0 for result in newest.failures + newest.warnings}
     assert measured["renewed_in_time"] > measured["seen_as_a_whole"] > 0, (
@@ -380,4 +368,5 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
     assert {one.table for one in newest.failures if one.name == "rows_present"} == {"mart_retention_driver"}
     of_the_day = {result.name for result in newest.warnings if result.days == (day(LAST),)}
     assert of_the_day == {"app_start_arrived", "start_arrived", "crashes_usual"}
-    assert next(one for one in newest.warnings if one.name == "sign_up_arrived").days == (day(settled),)
+    told = {result.name: result.days for result in newest.warnings}
+    assert (told["sign_up_arrived"], told["dollars_known"]) == ((day(settled),), (day(0),))

@@ -18,7 +18,7 @@ from storage.errors import WrongUsage
 from storage.files import sha256
 from storage.settings import load_settings
 from storage.warehouse import Release
-from tests.e2e.conftest import Platform, Source, day, window
+from tests.launch import Platform, Source, day, window
 
 GAP = 10
 LAST = 12

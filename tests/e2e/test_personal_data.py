@@ -9,7 +9,7 @@ import pytest
 
 from liftoff import intake
 from storage.errors import LiftoffError
-from tests.e2e.conftest import Platform, Source, day, window
+from tests.launch import Platform, Source, day, window
 
 LAST = 2
 

@@ -23,7 +23,7 @@ from liftoff.sources import landed_tables
 from simulator.logs import write_day
 from storage import meta
 from storage.files import sha256
-from tests.e2e.conftest import NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
+from tests.launch import NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
 
 SPAN = window(2, 4)
 # Where the run is killed: the function, before or after its n-th call.

@@ -11,7 +11,7 @@ from storage import meta
 from storage.lake import LandingInterrupted
 from storage.settings import load_settings
 from storage.warehouse import ReleaseDamaged
-from tests.e2e.conftest import Loaded, NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
+from tests.launch import Loaded, NewPlatform, Platform, Source, Tables, assert_same, day, window, write_short_day
 
 DAYS = 13
 """All that there are: on the last of them a week's retention is known for the first time."""

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.e2e.conftest import Loaded, NewPlatform, assert_same, day
+from tests.launch import Loaded, NewPlatform, assert_same, day
 
 # The slower of the two waits, with its build audited, until the other has published.
 SLOW_RUN = """

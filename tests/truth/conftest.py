@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.product import Product
-from tests.e2e.conftest import LAUNCH, Source, lived, loaded
+from tests.launch import LAUNCH, Source, lived, loaded
 
 __all__ = ["loaded", "source"]
 

@@ -15,7 +15,7 @@ from simulator import market
 from simulator.truth import knowable, write_truth
 from simulator.verdict import PUBLISHED, Verdict, compare
 from storage.settings import load_settings
-from tests.e2e.conftest import FIRST_YEAR, Loaded, Source, day
+from tests.launch import FIRST_YEAR, Loaded, Source, day
 from tests.truth.conftest import DAYS
 
 LAST = DAYS - 1
