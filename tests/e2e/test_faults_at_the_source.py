@@ -191,6 +191,16 @@ def countries(lacking: Callable[[Line], bool]) -> Spoil:
     return spoil
 
 
+def country(code: str, **new: Any) -> Spoil:
+    """The list of countries, of which one says something else."""
+
+    def spoil(path: str, document: Any) -> None:
+        if path == "/v2/country":
+            next(row for row in document[1] if row["iso2Code"] == code).update(new)
+
+    return spoil
+
+
 def values(indicator: str, change: Callable[[Line], Line]) -> Spoil:
     """Each value of an indicator, changed."""
 
@@ -215,8 +225,15 @@ def rates(change: Callable[[str, Line], Line | None]) -> Spoil:
 SERVICE_FAULTS = {
     "namibia_present": countries(lambda row: row["iso2Code"] == "NA"),
     "countries_complete": countries(lambda row: row["region"]["id"] == "ECS"),
+    "country_iso2_duplicate": country("AW", iso2Code="AF"),
+    "region_name_missing": country("AO", region={"id": "", "value": ""}),
+    "income_level_name_missing": country("AR", incomeLevel={"id": "", "value": ""}),
+    "longitude_invalid": country("AG", longitude="190"),
+    "latitude_invalid": country("AE", latitude="-91"),
+    "year_invalid": values("IC.REG.DURS", lambda row: row | {"date": "1959"} if row["date"] == "2020" else row),
     "no_future_year": values("SP.POP.TOTL", lambda row: row | {"date": "2027"} if row["date"] == "2024" else row),
     "not_negative": values("IT.CEL.SETS", lambda row: row | {"value": row["value"] and -row["value"]}),
+    "base_currency_invalid": lambda _, document: document.update(base="USD") if "rates" in document else None,
     "values_present": values("IT.NET.BBND", lambda row: row | {"value": None}),
     "dollar_present": rates(lambda _, of_day: {code: rate for code, rate in of_day.items() if code != "USD"}),
     "positive": rates(lambda _, of_day: of_day | {"MXN": 0}),
@@ -295,6 +312,20 @@ MART_UPSTREAM_FAULTS = {
                 and changed_at >= $yesterday
                 and user_id not in (select user_id from subscription_changes)
         )""",
+    "monthly_price_invalid": "update plans set monthly_price = -1 where plan_id = 'basic'",
+    "trial_days_invalid": "update plans set trial_days = -7 where plan_id = 'basic'",
+    "release_year_invalid": "update titles set release_year = 0 where title_id = 'title_1'",
+    "runtime_seconds_invalid": "update titles set runtime_seconds = 0 where title_id = 'title_2'",
+    "treatment_share_invalid": "update experiments set treatment_share = 50 where experiment_id = 'exp_home_rows'",
+    "times_agree": "update experiments set ended_at = started_at where experiment_id = 'exp_home_rows'",
+    "amount_invalid": """
+        update payments
+        set amount = -amount
+        where payment_id not in (select payment_id from payments where status = 'settled')""",
+    "states_agree": """
+        update payments
+        set paid_at = changed_at + interval 1 minute
+        where change_id = (select max(change_id) from payments where status = 'settled')""",
     "created_once": """
         update account_changes
         set created_at = created_at + interval 1 hour
@@ -321,6 +352,7 @@ MART_UPSTREAM_FAULTS = {
 }
 MART_SERVICE_FAULTS = {
     "countries_known": countries(lambda row: row["iso2Code"] == "US"),
+    "regulation_rating_invalid": values("IQ.CPA.BREG.XQ", lambda row: row | {"value": row["value"] and 7}),
     "dollars_known": rates(lambda published, of_day: of_day if published > str(day(0)) else None),
 }
 WARNED = {
@@ -358,7 +390,8 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
     with pytest.raises(Blocked):
         building.audit(candidate)
     *_, newest = reports(data_dir / "lake").values()
-    followed = {"country_known", "rows_present"}  # countries in two dimensions; who is created twice, in cohorts
+    # Countries in two dimensions; who is created twice, in cohorts; an amount, converted.
+    followed = {"country_known", "rows_present", "amount_usd_invalid"}
     seen = {*MART_LOG_FAULTS, *MART_UPSTREAM_FAULTS, *MART_SERVICE_FAULTS, "sign_up_arrived", *followed}
     assert outcomes(newest) == {name: "warned" if name in WARNED else "failed" for name in seen}
     measured = {result.name: result.value or 0 for result in newest.failures + newest.warnings}
