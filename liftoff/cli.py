@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -38,11 +38,11 @@ from storage.engine import connect
 from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.lake import Lake
 from storage.settings import Settings, load_settings
-from storage.warehouse import NoRelease, Release, ReleaseDamaged, Warehouse
+from storage.warehouse import NoRelease, Release, Warehouse
 
 FAILED, WRONG_USAGE, BLOCKED, STOPPED = 1, 2, 3, 130
 KINDS_SHOWN = 15  # of refused records: a screen has room for some of the records themselves
-NOTHING_YET = "No release was published yet. Start with load_window in Airflow's UI, or here with: liftoff run --help"
+NOTHING_YET = "Readers see no release yet. Start with load_window in Airflow's UI, or here with: liftoff run --help"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -461,8 +461,7 @@ def _current(settings: Settings) -> Release | None:
 
 
 def _in_short(release: Release) -> dict[str, Any]:
-    with suppress(ReleaseDamaged):
-        manifest = release.manifest
+    if manifest := release.manifest_if_readable:
         return {
             "last_date": manifest.last_date,
             "restated": len(manifest.restated_dates),
@@ -474,8 +473,7 @@ def _in_short(release: Release) -> dict[str, Any]:
 
 def _read(release: Release) -> dict[str, Any]:
     """What it says of itself, or its id alone when it is damaged."""
-    with suppress(ReleaseDamaged):
-        manifest = release.manifest
+    if manifest := release.manifest_if_readable:
         return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__ if name != "inputs"}
     return {"release_id": release.id}
 

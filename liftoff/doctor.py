@@ -166,10 +166,11 @@ def _lake(settings: Settings) -> Finding:
 
 
 def _release(settings: Settings) -> Finding:
+    warehouse = Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
     try:
-        release = Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept).current()
-    except NoRelease:
-        return Finding("Release", "none yet")
+        release = warehouse.current()
+    except NoRelease as error:
+        return Finding("Release", "none yet") if not warehouse.releases() else Finding("Release", "none", str(error))
     if not release.is_intact():
         return Finding("Release", "damaged", str(ReleaseDamaged(release.id)))
     return Finding("Release", f"{release.id}, to {release.manifest.last_date}, unchanged since it was published")

@@ -15,7 +15,7 @@ from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.lake import Lake
 from storage.settings import Settings
-from storage.warehouse import NoRelease, ReleaseDamaged, Warehouse
+from storage.warehouse import NoRelease, Warehouse
 
 Rows = list[dict[str, Any]]
 
@@ -252,9 +252,7 @@ def what_readers_see(settings: Settings) -> str:
     try:
         release = warehouse.current()
     except NoRelease:
-        return "Readers see nothing yet: no release was published."
-    try:
-        last_date = release.manifest.last_date
-    except ReleaseDamaged:
-        return f"Readers see release {release.id}, which is damaged: liftoff doctor says what to do."
-    return f"Readers still see release {release.id}, which ends on {last_date}."
+        return "Readers see nothing: there is no release."
+    if manifest := release.manifest_if_readable:
+        return f"Readers still see release {release.id}, which ends on {manifest.last_date}."
+    return f"Readers see release {release.id}, which is damaged: liftoff doctor says what to do."

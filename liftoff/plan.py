@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from liftoff.sources import EVENTS, landed_tables, rules_of
 from storage.days import DAY, days_between, describe_days
-from storage.errors import Blocked, WrongUsage
+from storage.errors import Blocked, LiftoffError, WrongUsage
 from storage.files import write_json
 from storage.lake import Partition
 from storage.settings import Settings
@@ -96,8 +96,15 @@ class BuildPlan:
 
 
 def read_plan(folder: Path) -> BuildPlan:
-    """The plan that `BuildPlan.keep` left there."""
-    return TypeAdapter(BuildPlan).validate_json((folder / "plan.json").read_bytes())
+    """The plan that `BuildPlan.keep` left there.
+
+    Raises:
+        LiftoffError: it is one of another version.
+    """
+    try:
+        return TypeAdapter(BuildPlan).validate_json((folder / "plan.json").read_bytes())
+    except ValidationError as error:
+        raise LiftoffError(f"Build {folder.name} was begun by another version of Liftoff. Build again.") from error
 
 
 def plan_build(
@@ -191,8 +198,8 @@ def _refuse_new_gaps(missing: Mapping[str, Sequence[date]], parent: Manifest | N
     lacking = f"there is no accepted landing of {'; '.join(said)}"
     if parent is None:
         raise NotLoadedYet(
-            f"Nothing was published yet, and {lacking}: run load_window first. Its empty form loads every day since "
-            "launch; allow_gap publishes without the missing ones."
+            f"There is no release to go on from, and {lacking}: run load_window first. Its empty form loads every "
+            "day since launch; allow_gap publishes without the missing ones."
         )
     raise DayMissing(
         f"The build was blocked: {lacking}, and a missing day is not a zero. Load them with load_window, "
@@ -205,7 +212,7 @@ def _refuse_missing_tables(inputs: Sequence[Partition], last: date, parent: Mani
     if missing := [str(table) for table in landed_tables() if (table.source, table.name) not in there]:
         lacking = f"no landing of {', '.join(missing)} is of {last} or an earlier day"
         if parent is None:
-            raise NotLoadedYet(f"Nothing was published yet, and {lacking}: run load_window first.")
+            raise NotLoadedYet(f"There is no release to go on from, and {lacking}: run load_window first.")
         raise TableMissing(f"The build was blocked: {lacking}. Load {last} with load_window.")
 
 

@@ -123,17 +123,20 @@ class Release(_BuildFolder):
             raise ReleaseDamaged(self.id) from error
 
     @property
-    def gate_id(self) -> str:
-        """The audit that let it pass. Empty when it does not say so any more: what looks for another one goes on."""
+    def manifest_if_readable(self) -> Manifest | None:
+        """The same for what goes on without a damaged release."""
         with suppress(ReleaseDamaged):
-            return self.manifest.gate_id
-        return ""
+            return self.manifest
+        return None
+
+    @property
+    def gate_id(self) -> str:
+        """The audit that let it pass. Empty when it does not say so any more."""
+        return self.manifest_if_readable.gate_id if self.manifest_if_readable else ""
 
     def is_intact(self) -> bool:
         """Whether what it is read from is, byte for byte, what was published."""
-        try:
-            manifest = self.manifest
-        except ReleaseDamaged:
+        if (manifest := self.manifest_if_readable) is None:
             return False
         published = {self.database: manifest.database_sha256}
         if manifest.semantic_manifest_sha256:
@@ -190,11 +193,16 @@ class Warehouse:
         """The release that readers see. Resolve it once, then read: it stays readable while others are published.
 
         Raises:
-            NoRelease: nothing was published yet.
+            NoRelease: nothing was published yet, or the link to it is gone.
         """
-        if (release := self._current()) is None:
-            raise NoRelease("Nothing was published yet. Load and publish a window first: liftoff run --help")
-        return release
+        if release := self._current():
+            return release
+        if kept := self.releases():
+            raise NoRelease(
+                f"The link {self.root / 'current'} is gone, so that readers see no release. "
+                f"Show the newest one again: liftoff rollback {kept[0].id}"
+            )
+        raise NoRelease("Nothing was published yet. Load and publish a window first: liftoff run --help")
 
     def releases(self) -> list[Release]:
         """All that readers were ever shown and that are kept, the newest first."""
@@ -357,20 +365,14 @@ class Warehouse:
         ancestor = releases.get(current.id)
         while ancestor and len(line) < self.releases_kept:
             line.append(ancestor.id)
-            ancestor = releases.get(_parent_of(ancestor))
+            manifest = ancestor.manifest_if_readable
+            ancestor = releases.get(manifest.parent or "") if manifest else None
         keep = [*line, *(name for name in releases if name not in line)][: self.releases_kept]
         for path in (self.root / "releases").glob("*"):
             if path.name not in keep:
                 trash = self.root / "rejected" / path.name  # out of sight first: removing takes many steps
                 replace(path, trash)
                 shutil.rmtree(trash, ignore_errors=True)
-
-
-def _parent_of(release: Release) -> str:
-    """Empty for the first one, and for one that does not say it any more."""
-    with suppress(ReleaseDamaged):
-        return release.manifest.parent or ""
-    return ""
 
 
 def _remove_workings(candidate: Candidate) -> None:

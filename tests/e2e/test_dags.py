@@ -80,7 +80,7 @@ def test_a_day_that_lands_before_the_first_load_is_built_by_load_window_alone(
     said = run_dags(*ingest(2), "build_marts", f"load_window:{day(1)}:{day(1)}")
     assert said[:4] == [*INGESTED, "build_marts done"], "a build before the first load is skipped"
     assert said[4].startswith(
-        f"load_window NotLoadedYet Nothing was published yet, and there is no accepted landing of {day(0)}"
+        f"load_window NotLoadedYet There is no release to go on from, and there is no accepted landing of {day(0)}"
     )
     assert not platform.warehouse.releases()
     assert run_dags(f"load_window:{day(0)}:{day(0)}", "build_marts")[0] == "load_window done"

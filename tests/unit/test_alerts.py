@@ -74,7 +74,7 @@ def test_a_block_is_told_with_what_since_when_what_readers_see_and_what_to_do(re
     where = f"Gate in Airflow's navigation, or liftoff report {error.gate_id}"
     assert lines[2:] == [
         "Since 2026-01-10 02:00 UTC, 2 failed attempts.",
-        "Readers see nothing yet: no release was published.",
+        "Readers see nothing: there is no release.",
         f"First: read what was found ({where}), then docs/runbooks/gate-blocked.md.",
         "DAG load_window, task land_events.",
     ]

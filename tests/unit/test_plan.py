@@ -3,12 +3,23 @@
 import dataclasses
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
-from liftoff.plan import BuildPlan, DayMissing, NothingLanded, NotLoadedYet, OtherRules, TableMissing, plan_build
+from liftoff.plan import (
+    BuildPlan,
+    DayMissing,
+    NothingLanded,
+    NotLoadedYet,
+    OtherRules,
+    TableMissing,
+    plan_build,
+    read_plan,
+)
 from liftoff.sources import EVENTS, landed_tables, rules_of
 from storage.days import describe_days, now
+from storage.errors import LiftoffError
 from storage.lake import Partition
 from storage.settings import Settings
 from storage.warehouse import Manifest
@@ -244,6 +255,16 @@ def test_a_table_that_never_landed_blocks_the_build_and_no_gap_makes_up_for_it(t
         planned_exactly(first, without, allow_gap=True)
     with pytest.raises(NotLoadedYet, match="run load_window first"):
         planned_exactly(None, without, allow_gap=True)
+
+
+def test_a_build_that_another_version_began_is_to_be_made_again(tmp_path: Path) -> None:
+    made = planned(None, landing(0))
+    assert made
+    made.keep(tmp_path)
+    assert read_plan(tmp_path) == made
+    (tmp_path / "plan.json").write_bytes((tmp_path / "plan.json").read_bytes().replace(b"newly_landed", b"new"))
+    with pytest.raises(LiftoffError, match="another version of Liftoff"):
+        read_plan(tmp_path)
 
 
 def test_days_are_described_as_runs() -> None:

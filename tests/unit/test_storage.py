@@ -351,6 +351,14 @@ def test_nothing_is_added_to_a_release_that_is_not_what_was_published(warehouse:
     assert publish(warehouse).manifest.parent is None
 
 
+def test_without_its_link_a_release_is_found_again_by_hand(warehouse: Warehouse) -> None:
+    _, second = publish(warehouse), publish(warehouse)
+    (warehouse.root / "current").unlink()
+    with pytest.raises(NoRelease, match=f"liftoff rollback {second.id}$"):
+        warehouse.current()
+    assert warehouse.roll_back(second.id) == second == warehouse.current()
+
+
 def test_a_release_that_does_not_say_any_more_what_it_is_stands_in_nobodys_way(warehouse: Warehouse) -> None:
     first, second, third = (publish(warehouse) for _ in range(3))
     (second.path / "manifest.json").write_text("{")
