@@ -42,8 +42,9 @@ def prepare(*, allow_gap: bool = False) -> str | None:
     begun = candidate.begun
     try:
         with lake.locked():
+            parent = warehouse.release(begun.parent) if begun.parent else None
             plan = plan_build(
-                warehouse.release(begun.parent).manifest if begun.parent else None,
+                parent.manifest if parent else None,
                 [one for table in landed_tables() for one in lake.partitions(table.source, table.name)],
                 settings,
                 dbt.models_digest(),
@@ -51,8 +52,8 @@ def prepare(*, allow_gap: bool = False) -> str | None:
             )
             if plan:
                 _link_inputs(lake, candidate, plan)
-        if plan and not plan.is_full:
-            warehouse.take_over(candidate)
+        if plan and parent and not plan.is_full:
+            candidate.take_over(parent)
     except LiftoffError as error:
         warehouse.discard(candidate)
         records.keep_build(settings, begun, None, error=error)

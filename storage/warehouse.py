@@ -172,6 +172,18 @@ class Candidate(_BuildFolder):
         """How the build started."""
         return TypeAdapter(Begun).validate_json((self.path / "begun.json").read_bytes())
 
+    def take_over(self, parent: Release) -> None:
+        """Copy what the release that the build starts from holds.
+
+        Raises:
+            ReleaseDamaged: that is not what was published, and would pass for audited.
+        """
+        with suppress(FileNotFoundError):
+            shutil.copyfile(parent.database, self.database)
+            if sha256(self.database) == parent.manifest.database_sha256:
+                return
+        raise ReleaseDamaged(parent.id)
+
     def keep_semantic_manifest(self, made: Path) -> None:
         """Keep beside the database what dbt made with it."""
         write_bytes(self.semantic_manifest, made.read_bytes())
@@ -234,19 +246,6 @@ class Warehouse:
         candidate.path.mkdir(parents=True)
         write_json(candidate.path / "begun.json", Begun(candidate.id, parent.id if parent else None, now()))
         return candidate
-
-    def take_over(self, candidate: Candidate) -> None:
-        """Copy to a candidate what the release that it starts from holds.
-
-        Raises:
-            ReleaseDamaged: that is not what was published, and would pass for audited.
-        """
-        parent = self.release(str(candidate.begun.parent))
-        with suppress(FileNotFoundError):
-            shutil.copyfile(parent.database, candidate.database)
-            if sha256(candidate.database) == parent.manifest.database_sha256:
-                return
-        raise ReleaseDamaged(parent.id)
 
     def candidate(self, candidate_id: str) -> Candidate:
         """Find a candidate that another process began, wherever it has got to.

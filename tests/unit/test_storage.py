@@ -340,10 +340,10 @@ def test_nothing_is_added_to_a_release_that_is_not_what_was_published(warehouse:
         file.write(b"x")
     candidate = warehouse.begin()
     with pytest.raises(ReleaseDamaged, match="the next build has made everything anew"):
-        warehouse.take_over(candidate)
+        candidate.take_over(second)
     second.database.unlink()
     with pytest.raises(ReleaseDamaged):
-        warehouse.take_over(candidate)
+        candidate.take_over(second)
     assert warehouse.roll_back() == first
     assert publish(warehouse).manifest.parent == first.id
 
