@@ -7,7 +7,8 @@ builds what changed.
 
 - *it does not start*: one of the three `ingest_` DAGs has not finished that day. Its run says why.
 - *prepare is blocked*: a day of a source between launch and the last landed day is missing. Load it with `load_window`,
-  or allow the gap in the form: its metrics are then NULL.
+  or allow the gap in the form: its metrics are then NULL. If it says that a release is not what was published any
+  more, see the runbook of a bad release.
 - *transform failed*: a model or a test; the log names it. Nothing was published.
 - *audit is blocked*: the log says which checks failed. Readers keep the release that they had; the refused candidate
   is in `warehouse/rejected` and can be opened with DuckDB.

@@ -17,7 +17,6 @@ from storage import meta
 from storage.days import describe_days, now
 from storage.engine import connect
 from storage.errors import Blocked, LiftoffError
-from storage.files import sha256
 from storage.lake import Lake, Partition
 from storage.settings import Settings, load_settings
 from storage.warehouse import Begun, Candidate, Manifest, Warehouse
@@ -32,7 +31,7 @@ def prepare(*, allow_gap: bool = False) -> str | None:
     Raises:
         NothingLanded, OtherRules, DayMissing, TableMissing, NotLoadedYet: see `plan_build`.
         LandingInterrupted: a landing must be loaded again first.
-        ReleaseDamaged: the current release is not what was published.
+        ReleaseDamaged: the current release is not what was published any more.
     """
     enter("prepare")
     settings = load_settings()
@@ -98,7 +97,7 @@ def audit(candidate_id: str) -> None:
     candidate = warehouse.candidate(candidate_id)
     plan = read_plan(candidate.path)
     with records.recorded(settings, candidate, plan):
-        audited = sha256(candidate.database)
+        audited = candidate.digests()
         with connect(settings, candidate.database, read_only=True) as connection:
             report = gate.audit_marts(settings, connection, _built(candidate, plan), subject=f"Build {candidate.id}")
         html = records.keep_audit(settings, report)

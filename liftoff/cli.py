@@ -42,7 +42,6 @@ from storage.warehouse import NoRelease, Release, Warehouse
 
 FAILED, WRONG_USAGE, BLOCKED, STOPPED = 1, 2, 3, 130
 KINDS_SHOWN = 15  # of refused records: a screen has room for some of the records themselves
-NOTHING_YET = "Readers see no release yet. Start with load_window in Airflow's UI, or here with: liftoff run --help"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -135,9 +134,9 @@ def status(as_json: AsJson = False) -> None:
         print_json({"release": current and current.manifest, **recent})
         return
     if current is None:
-        console.print(NOTHING_YET)
+        console.print(warehouse_of(settings).why_none(), soft_wrap=True)
     else:
-        console.print(f"Release [bold]{current.id}[/], {period(current)}, {size(current.database.stat().st_size)}")
+        console.print(f"Release [bold]{current.id}[/], {period(current)}, {size(current.manifest.database_bytes)}")
         console.print(f"Its audit: liftoff report {current.id}", soft_wrap=True)
         if gaps := current.manifest.gap_dates:
             console.print(f"[yellow]Without {describe_days(gaps)}[/], gaps that were allowed")
@@ -159,8 +158,8 @@ def query(
     settings = load_settings()
     release = None if landed else warehouse_of(settings).current()
     try:
-        with connect(settings, release.database if release else None, read_only=not landed) as connection:
-            if landed:
+        with looks.reading(settings, release) if release else connect(settings) as connection:
+            if release is None:
                 looks.show_landings(connection, settings)
             rows = looks.ask(connection, sql)
     except duckdb.Error as error:
@@ -244,7 +243,7 @@ def query_metrics(  # noqa: PLR0913, PLR0917 - they are options of MetricFlow's 
     if explain:
         print(layer.sql(question))  # noqa: T201 - to be copied: rich would wrap it
         return
-    with connect(settings, release.database, read_only=True) as connection:
+    with looks.reading(settings, release) as connection:
         rows = layer.ask(connection, question)
     if as_json:
         print_json(rows)
@@ -276,17 +275,16 @@ def write_plan() -> None:
 def releases(as_json: AsJson = False) -> None:
     """The releases that are kept, the newest first."""
     settings = load_settings()
-    current = _current(settings)
-    kept = warehouse_of(settings).releases()
+    warehouse, current = warehouse_of(settings), _current(settings)
+    kept = warehouse.releases()
     if as_json:
         print_json([{"is_current": release == current, **_read(release)} for release in kept])
         return
-    if not kept:
-        console.print(NOTHING_YET)
-        return
-    print_table(
-        [{"release": release.id, "": "current" if release == current else "", **_in_short(release)} for release in kept]
-    )
+    if kept:
+        marks = {current: "current"}
+        print_table([{"release": one.id, "": marks.get(one, ""), **_in_short(one)} for one in kept])
+    if current is None:
+        console.print(warehouse.why_none(), soft_wrap=True)
 
 
 @app.command()

@@ -117,7 +117,7 @@ def run_step(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise
 
 
-@task(doc_md="Decides which days to restate, and copies the current release to a candidate.")
+@task(doc_md="Decides which days to restate, and takes over the others from the current release.")
 def prepare(*, skip_until_loaded: bool, **context: Any) -> str:
     """First task of a build."""
     candidate_id = run_step(_prepare, allow_gap=context["params"]["allow_gap"], skip_until_loaded=skip_until_loaded)

@@ -12,7 +12,7 @@ from typing import Any
 from storage.errors import LiftoffError
 from storage.files import remove_older_than, replace, write_bytes
 from storage.settings import PROJECT_DIR, Settings
-from storage.warehouse import DATABASE, Release
+from storage.warehouse import DATABASE, Release, ReleaseDamaged
 
 DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 
@@ -86,6 +86,7 @@ def write_docs(settings: Settings, release: Release) -> Path:
 
     Raises:
         LiftoffError: the project cannot be compiled; names the log.
+        ReleaseDamaged: that is why.
     """
     work = settings.data_dir.absolute() / "dbt" / "docs"
     work.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,9 @@ def write_docs(settings: Settings, release: Release) -> Path:
     try:
         shutil.copyfile(release.database, database)
         _invoke(["docs", "generate", "--static"], settings, database, scratch, variables)
-    except TransformFailed:
+    except (FileNotFoundError, TransformFailed):
+        if not release.is_intact():
+            raise ReleaseDamaged(release.id) from None
         raise LiftoffError(f"The documentation could not be written. Next: {work / 'dbt.log'} tells why.") from None
     finally:
         database.unlink(missing_ok=True)
@@ -120,6 +123,7 @@ def compile_models(settings: Settings, landing_files: Mapping[str, Sequence[str]
 
     Raises:
         LiftoffError: the project cannot be compiled; names the log.
+        ReleaseDamaged: that is why.
     """
     work = settings.data_dir.absolute() / "dbt" / "compiled"
     database, scratch = work / DATABASE, work / "scratch.duckdb"

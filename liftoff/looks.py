@@ -1,6 +1,7 @@
 """Looks at what runs left behind: what landed, what was refused, what was built, what readers see."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +16,7 @@ from storage.engine import connect
 from storage.errors import LiftoffError
 from storage.lake import Lake
 from storage.settings import Settings
-from storage.warehouse import NoRelease, Warehouse
+from storage.warehouse import NoRelease, Release, ReleaseDamaged, Warehouse
 
 Rows = list[dict[str, Any]]
 
@@ -246,6 +247,22 @@ def failing_since(settings: Settings, recorded: Collection[str]) -> tuple[dateti
     return (found["since"], found["attempts"]) if found["attempts"] else None
 
 
+@contextmanager
+def reading(settings: Settings, release: Release) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The tables of a release, read-only.
+
+    Raises:
+        ReleaseDamaged: they cannot be read, because they are not what was published any more.
+    """
+    try:
+        with connect(settings, release.database, read_only=True) as connection:
+            yield connection
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.ProgrammingError) or release.is_intact():
+            raise
+        raise ReleaseDamaged(release.id) from error
+
+
 def what_readers_see(settings: Settings) -> str:
     """The current release, in a sentence."""
     warehouse = Warehouse(settings.warehouse_dir, releases_kept=settings.releases_kept)
@@ -254,5 +271,5 @@ def what_readers_see(settings: Settings) -> str:
     except NoRelease:
         return "Readers see nothing: there is no release."
     if manifest := release.manifest_if_readable:
-        return f"Readers still see release {release.id}, which ends on {manifest.last_date}."
+        return f"Readers see release {release.id}, which ends on {manifest.last_date}."
     return f"Readers see release {release.id}, which is damaged: liftoff doctor says what to do."

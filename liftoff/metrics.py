@@ -23,7 +23,7 @@ from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifest
 
 from liftoff.looks import Rows, ask
 from storage.errors import LiftoffError, WrongUsage
-from storage.warehouse import Release
+from storage.warehouse import Release, ReleaseDamaged
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 HOW_TO_FILTER = """In it, a dimension is written so: "{{ Dimension('user_day__platform') }} = 'tv'"."""
@@ -58,14 +58,18 @@ class SemanticLayer:
 
     Raises:
         LiftoffError: the release was made before there was a semantic layer.
+        ReleaseDamaged: its semantic layer is not what was published any more.
     """
 
     def __init__(self, release: Release) -> None:
-        if not release.semantic_manifest.exists():
+        if not release.manifest.semantic_manifest_sha256:
             raise LiftoffError(
                 f"Release {release.id} was made before there was a semantic layer. The next build has one: liftoff run"
             )
-        manifest = parse_manifest_from_dbt_generated_manifest(release.semantic_manifest.read_text(encoding="utf-8"))
+        try:
+            manifest = parse_manifest_from_dbt_generated_manifest(release.semantic_manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ReleaseDamaged(release.id) from error
         self._engine = MetricFlowEngine(SemanticManifestLookup(manifest), _DuckDb())
 
     def metrics(self) -> Rows:

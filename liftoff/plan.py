@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from liftoff.sources import EVENTS, landed_tables, rules_of
 from storage.days import DAY, days_between, describe_days
-from storage.errors import Blocked, LiftoffError, WrongUsage
+from storage.errors import Blocked, WrongUsage
 from storage.files import write_json
 from storage.lake import Partition
 from storage.settings import Settings
@@ -99,12 +99,14 @@ def read_plan(folder: Path) -> BuildPlan:
     """The plan that `BuildPlan.keep` left there.
 
     Raises:
-        LiftoffError: it is one of another version.
+        Blocked: it is one of another version.
     """
     try:
         return TypeAdapter(BuildPlan).validate_json((folder / "plan.json").read_bytes())
     except ValidationError as error:
-        raise LiftoffError(f"Build {folder.name} was begun by another version of Liftoff. Build again.") from error
+        raise Blocked(
+            f"Build {folder.name} was begun by another version of Liftoff. Begin another one: run the DAG again."
+        ) from error
 
 
 def plan_build(

@@ -1,6 +1,7 @@
 """The gate's reports as pages for people: each a whole document, with no script and nothing to fetch."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -14,7 +15,7 @@ from quality.html import TEMPLATES, template
 from quality.report import SAID, CheckResult, Report
 from storage.days import describe_days
 from storage.settings import Settings
-from storage.warehouse import Warehouse
+from storage.warehouse import NoRelease, Warehouse
 
 HERE = Path(__file__).parent
 REPORT = TypeAdapter(Report)
@@ -78,7 +79,10 @@ def _standing(settings: Settings, gate_id: str) -> str:
     release = next((one for one in warehouse.releases() if one.gate_id == gate_id), None)
     if release is None:
         return ""
-    return f"{'Readers see it' if release == warehouse.current() else 'Was published'}: release {release.id}"
+    with suppress(NoRelease):
+        if release == warehouse.current():
+            return f"Readers see it: release {release.id}"
+    return f"Was published: release {release.id}"
 
 
 def render(report: Audit, audits: Sequence[Audit] = (), *, history: History | None = None, standing: str = "") -> str:

@@ -294,9 +294,12 @@ def _read_outcome(path: Path) -> Outcome | None:
 def _ingest_id_of(data: Path) -> str | None:
     """Which attempt wrote a landing's data: kept in the file itself, so that a crash between two writes shows."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - 60 MB, which the UI's server does without
+    from pyarrow import ArrowInvalid  # noqa: PLC0415 - as above
 
     try:
         metadata: dict[bytes, bytes] = pq.read_metadata(data).metadata or {}
     except FileNotFoundError:
         return None
+    except ArrowInvalid:
+        return ""
     return metadata.get(b"ingest_id", b"").decode()

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     # day again.
     late_arrival_days: Annotated[int, Field(ge=0, le=30)] = 3
     active_definition: Annotated[str, Field(pattern="^(used|opened)$")] = "used"
-    releases_kept: Annotated[int, Field(ge=1)] = 5
+    releases_kept: Annotated[int, Field(ge=2)] = 5  # of one alone, another build would remove what a build starts from
     rejected_days_kept: Annotated[int, Field(ge=1)] = 30
     secret_salt: SecretStr = SecretStr("")  # made on first use and kept under data_dir when it is not given
     world_bank_url: str = "https://api.worldbank.org"

@@ -2,7 +2,7 @@
 
 current -> releases/<id>      a relative link, swapped in one step
 releases/<id>/                liftoff.duckdb, semantic_manifest.json, manifest.json, gate_report.json and .html
-candidates/<id>/              a copy of the parent release on which one build works
+candidates/<id>/              what one build works on: a copy of its parent release, or everything anew
 rejected/<id>/                what failed its audit
 """
 
@@ -10,6 +10,7 @@ import dataclasses
 import json
 import secrets
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -38,9 +39,10 @@ class ReleaseDamaged(Blocked):
 
     def __init__(self, release_id: str) -> None:
         super().__init__(
-            f"Release {release_id} is not what was published any more. Go back to one that is (liftoff releases, "
-            "liftoff rollback RELEASE). If none is left, remove the link `current` in the warehouse's folder: readers "
-            "see nothing then, until the next build has made everything anew from what has landed."
+            f"Release {release_id} is not what was published any more. Go back to one that is: liftoff releases lists "
+            "them, and liftoff rollback RELEASE refuses those that are damaged too. If none is left, remove the link "
+            "`current` in the warehouse's folder: readers see nothing then, until the next build has made everything "
+            "anew from what has landed."
         )
 
 
@@ -119,7 +121,7 @@ class Release(_BuildFolder):
         """
         try:
             return TypeAdapter(Manifest).validate_json((self.path / "manifest.json").read_bytes())
-        except (FileNotFoundError, ValidationError) as error:
+        except (OSError, ValidationError) as error:
             raise ReleaseDamaged(self.id) from error
 
     @property
@@ -141,12 +143,14 @@ class Release(_BuildFolder):
         published = {self.database: manifest.database_sha256}
         if manifest.semantic_manifest_sha256:
             published[self.semantic_manifest] = manifest.semantic_manifest_sha256
-        return all(path.exists() and sha256(path) == digest for path, digest in published.items())
+        with suppress(OSError):
+            return all(sha256(path) == digest for path, digest in published.items())
+        return False
 
 
 @dataclass(frozen=True)
 class Begun:
-    """How a build started: its id, the release that it copied, and when."""
+    """How a build started: its id, the release that readers saw then, and when."""
 
     id: str
     parent: str | None
@@ -188,10 +192,19 @@ class Candidate(_BuildFolder):
         """Keep beside the database what dbt made with it."""
         write_bytes(self.semantic_manifest, made.read_bytes())
 
-    def keep_report(self, report: Any, html: str, audited_sha256: str) -> None:
-        """Keep the gate's report and its page beside the database, tied to the very bytes that the audit began with."""
+    def digests(self) -> dict[str, str]:
+        """Over what readers would read, by the names that a manifest has for them."""
+        return {
+            "database_sha256": sha256(self.database),
+            "semantic_manifest_sha256": sha256(self.semantic_manifest),
+        }
+
+    def keep_report(self, report: Any, html: str, audited: Mapping[str, str]) -> None:
+        """Keep the gate's report and its page beside the database, tied to the very bytes that the audit began with:
+        `digests` of then.
+        """
         write_bytes(self.path / "gate_report.html", html.encode())
-        write_json(self.path / "gate_report.json", {"database_sha256": audited_sha256, **report})
+        write_json(self.path / "gate_report.json", {**audited, **report})
 
 
 class Warehouse:
@@ -209,12 +222,16 @@ class Warehouse:
         """
         if release := self._current():
             return release
-        if kept := self.releases():
-            raise NoRelease(
-                f"The link {self.root / 'current'} is gone, so that readers see no release. "
-                f"Show the newest one again: liftoff rollback {kept[0].id}"
+        raise NoRelease(self.why_none())
+
+    def why_none(self) -> str:
+        """Why readers see no release, and what to do."""
+        if history := self.history():
+            return (
+                f"The link {self.root / 'current'} is gone, so that readers see no release. Show the last one again "
+                f"(liftoff rollback {history[-1]['release']}), or have everything made anew by the next build."
             )
-        raise NoRelease("Nothing was published yet. Load and publish a window first: liftoff run --help")
+        return "Nothing was published yet. Start with load_window in Airflow's UI, or here with: liftoff run --help"
 
     def releases(self) -> list[Release]:
         """All that readers were ever shown and that are kept, the newest first."""
@@ -234,7 +251,7 @@ class Warehouse:
             NoRelease: it is not kept, or never was.
         """
         release = Release(self.root / "releases" / release_id)
-        if release not in self.releases():
+        if release not in self.releases() and release != self._current():
             raise NoRelease(f"Release {release_id} is not kept any more, or never was: liftoff releases lists them.")
         return release
 
@@ -296,9 +313,8 @@ class Warehouse:
                     candidate.path / "manifest.json",
                     dataclasses.replace(
                         manifest,
-                        database_sha256=audit["database_sha256"],
+                        **{name: audit[name] for name in candidate.digests()},
                         database_bytes=size,
-                        semantic_manifest_sha256=sha256(candidate.semantic_manifest),
                         gate_id=audit.get("gate_id", ""),
                     ),
                 )
@@ -336,7 +352,7 @@ class Warehouse:
             raise NotAudited(f"Candidate {candidate.id} has not passed the gate: it is not published. Audit it first.")
         if list(candidate.path.glob("*.wal")):
             raise NotAudited(f"Candidate {candidate.id} was not closed cleanly (a .wal lies beside it). Build again.")
-        if sha256(candidate.database) != report["database_sha256"]:
+        if any(report.get(name) != digest for name, digest in candidate.digests().items()):
             raise NotAudited(f"Candidate {candidate.id} changed after its audit. Build and audit it again.")
         return report
 
@@ -351,8 +367,9 @@ class Warehouse:
         self._note(release, why)
 
     def _note(self, release: Release, why: str) -> None:
-        with (self.root / "history.jsonl").open("ab") as file:
-            file.write(to_json({"release": release.id, "at": now(), "why": why}) + b"\n")
+        path = self.root / "history.jsonl"
+        before = path.read_bytes() if path.exists() else b""
+        write_bytes(path, before + to_json({"release": release.id, "at": now(), "why": why}) + b"\n")
 
     def _prune(self, current: Release) -> None:
         """Keep the current release, then its ancestors, then the newest others; the rest goes.

@@ -18,6 +18,7 @@ from quality.page import page_of
 from simulator.logs import write_day
 from storage.days import DAY, yesterday
 from storage.settings import PROJECT_DIR, load_settings
+from storage.warehouse import DATABASE
 from tests.launch import LAUNCH, Loaded, NewPlatform, Platform, Source, day
 
 PAGES = [PROJECT_DIR / "README.md", *sorted((PROJECT_DIR / "docs").rglob("*.md"))]
@@ -163,6 +164,20 @@ def test_a_setting_that_cannot_be_used_is_an_error_for_people() -> None:
     assert done.returncode == 1
     assert "LIFTOFF_RELEASES_KEPT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("file", ["liftoff.duckdb", "semantic_manifest.json"])
+def test_a_damaged_release_is_named_by_whatever_reads_it(file: str, installed: Platform) -> None:
+    damaged = installed.current()
+    commands = ["query|select count(*) from fct_session", "docs"] if file == DATABASE else ["metrics|list"]
+    for content in (b"torn", None):
+        (damaged.path / file).write_bytes(content) if content else (damaged.path / file).unlink()
+        for command in [*commands, "metrics|query|--metrics|active_users", "doctor"]:
+            done = liftoff(*command.split("|"))
+            assert f"Release {damaged.id} is not what was published any more" in done.stdout + done.stderr, command
+            assert "Traceback" not in done.stderr, command
+    for command in ("status", "releases"):
+        assert liftoff(command).returncode == 0
 
 
 def test_an_empty_installation_says_where_to_start() -> None:

@@ -143,7 +143,7 @@ def test_days_that_are_ingested_and_built_one_by_one_give_what_a_window_gives(
     assert blocked.startswith(f"load_window Blocked Landing of events {day(3)} was blocked")
     (message,) = on_call.messages
     assert message["title"].startswith(f"Liftoff: Landing of events {day(3)} was blocked"), "one message for all tasks"
-    assert f"Readers still see release {platform.current().id}" in message["message"]
+    assert f"Readers see release {platform.current().id}" in message["message"]
     assert not [log for log in (platform.data_dir / "logs").rglob("*.log") if SECRET in log.read_text()]
     monkeypatch.setenv("LIFTOFF_EVENTS_DIR", str(source.events_dir))
 

@@ -249,10 +249,12 @@ def test_an_alert_that_cannot_be_made_hides_nothing(
     assert not receiver.messages
 
 
-def test_an_alert_goes_out_when_the_release_is_what_is_broken(receiver: Receiver) -> None:
+@pytest.mark.parametrize("manifest", ["manifest.json", "manifest.json/a folder is an error of the disk"])
+def test_an_alert_goes_out_when_the_release_is_what_is_broken(manifest: str, receiver: Receiver) -> None:
     warehouse_dir = load_settings().warehouse_dir
-    (warehouse_dir / "releases" / "r").mkdir(parents=True)
-    (warehouse_dir / "releases" / "r" / "manifest.json").write_text("{")
+    torn = warehouse_dir / "releases" / "r" / manifest
+    torn.parent.mkdir(parents=True)
+    torn.write_text("{")
     (warehouse_dir / "current").symlink_to("releases/r")
     (warehouse_dir / "history.jsonl").write_text('{"release": "r", "at": "", "why": "publish"}\n')
     alerts.tell(failed(blocked()))

@@ -13,9 +13,10 @@ from liftoff import records
 from quality import page
 from quality.report import CheckResult, Report
 from storage.days import now
-from storage.files import new_id
+from storage.files import new_id, write_json
 from storage.lake import Lake
 from storage.settings import load_settings
+from storage.warehouse import Manifest
 
 FRIDAY, SATURDAY = date(2026, 1, 9), date(2026, 1, 10)
 PASSED = CheckResult("events", "row_count", "passed", 3178.0, "must be greater than 0", "There are rows")
@@ -130,6 +131,17 @@ def test_a_kept_report_reads_back_as_it_was() -> None:
     kept = keep(PASSED, FAILED, UNJUDGED)
     html = page.page_of(load_settings(), kept.gate_id)
     assert html == page.render(kept, [kept])
+
+
+def test_a_report_says_which_release_it_let_pass_and_whether_readers_see_it() -> None:
+    settings, kept = load_settings(), keep(PASSED)
+    manifest = Manifest("r", None, now(), FRIDAY, FRIDAY, (), (), "rules", "code", (), gate_id=kept.gate_id)
+    (settings.warehouse_dir / "releases" / "r").mkdir(parents=True)
+    write_json(settings.warehouse_dir / "releases" / "r" / "manifest.json", manifest)
+    (settings.warehouse_dir / "history.jsonl").write_text('{"release": "r", "at": "", "why": "publish"}\n')
+    assert "Was published: release r" in page.latest_page(settings)
+    (settings.warehouse_dir / "current").symlink_to("releases/r")
+    assert "Readers see it: release r" in page.latest_page(settings)
 
 
 def test_the_latest_page_is_the_newest_report_and_leads_to_the_others() -> None:
