@@ -47,6 +47,8 @@ def typed_events(contracts: EventContracts, lines: str, *extra: str) -> str:
 
 
 def _value(path: str, kind: FieldType) -> str:
+    if kind == "string":
+        return f"nullif({path}, '')"  # an empty text is no value: what is nobody's user_id would be somebody's
     if kind != "timestamp":
         return path
     # TIMESTAMPTZ honours offsets, which TIMESTAMP drops; a cast from the one to the other would cost more than both

@@ -24,8 +24,8 @@ def prepare_event_audit(
 
     Beside those of `show_landings` these are `broken_promise` (each field of an event that breaks the event's contract)
     and, for each day of the window beside its trailing days, `member_day` (a platform, a country, an app version or
-    everything) and `member_hour` (a platform or a country and an hour, counted from midnight: those of the day before,
-    if it landed, are below 0).
+    everything), `member_hour` (a platform or a country and an hour, counted from midnight: those of the day before, if
+    it landed, are below 0) and `event_day` (an event and a platform, with what its sessions of the day should bring).
 
     Args:
         connection: an empty database.
@@ -38,39 +38,26 @@ def prepare_event_audit(
     """
     show_landings(connection, lake, staged)
     compare_with_promises(connection, load_event_contracts())
-    _show_visits(connection, baseline)
+    _show_trailing(connection, baseline)
+    _show_visits(connection)
     _compare_days(connection)
     _compare_hours(connection)
+    _compare_events(connection)
 
 
-def _show_visits(connection: duckdb.DuckDBPyConnection, baseline: Mapping[date, Path]) -> None:
-    """`visit`: what of one session landed on a day. Sessions come independently of each other, events do not.
-
-    Its hour is that of its first event of this very day, NULL if all that came is late.
-    """
+def _show_trailing(connection: duckdb.DuckDBPyConnection, baseline: Mapping[date, Path]) -> None:
+    """`seen_event`: events of the days to judge and of those before them; `trailing_day`: which are compared."""
     connection.execute("create table trailing_file (dt date, filename varchar)")
     for day, path in baseline.items():
         connection.execute("insert into trailing_file values (?, ?)", [day, str(path)])
-    columns = "dt, event_at, user_id, device_id, session_id, platform, country_code, app_version"
+    columns = "dt, event_name, event_at, user_id, device_id, session_id, platform, country_code, app_version"
     trailing = f"""
         union all
         select {columns}
         from read_parquet({files(baseline.values())}, union_by_name = true, filename = true, hive_partitioning = false)
         inner join trailing_file using (filename)
     """
-    connection.execute(f"""
-        create table visit as
-        select
-            dt,
-            min(extract(hour from event_at)) filter (where cast(event_at as date) = dt) as hour,
-            platform,
-            country_code,
-            app_version,
-            count(*) as events,
-            count(*) - count(user_id) as events_without_user
-        from (select {columns} from events {trailing if baseline else ""})
-        group by dt, device_id, session_id, platform, country_code, app_version
-    """)
+    connection.execute(f"create view seen_event as select {columns} from events {trailing if baseline else ''}")
     # Of the days before each, the last ones that landed: a day that is missing has no say.
     connection.execute(
         """
@@ -86,6 +73,26 @@ def _show_visits(connection: duckdb.DuckDBPyConnection, baseline: Mapping[date, 
         """,
         {"days": TRAILING_DAYS},
     )
+
+
+def _show_visits(connection: duckdb.DuckDBPyConnection) -> None:
+    """`visit`: what of one session landed on a day. Sessions come independently of each other, events do not.
+
+    Its hour is that of its first event of this very day, NULL if all that came is late.
+    """
+    connection.execute("""
+        create table visit as
+        select
+            dt,
+            min(extract(hour from event_at)) filter (where cast(event_at as date) = dt) as hour,
+            platform,
+            country_code,
+            app_version,
+            count(*) as events,
+            count(*) - count(user_id) as events_without_user
+        from seen_event
+        group by dt, device_id, session_id, platform, country_code, app_version
+    """)
 
 
 def _compare_days(connection: duckdb.DuckDBPyConnection) -> None:
@@ -193,3 +200,31 @@ def _compare_hours(connection: duckdb.DuckDBPyConnection) -> None:
         """,
         {"days": TRAILING_DAYS},
     )
+
+
+def _compare_events(connection: duckdb.DuckDBPyConnection) -> None:
+    """An event that did not come at all is a row too, if its platform had sessions."""
+    connection.execute("""
+        create table event_day as
+        with seen as (
+            select dt, event_name, platform, count(*) as events from seen_event group by dt, event_name, platform
+        ),
+        usual as (
+            select trailing_day.dt, event_name, platform, sum(events) / any_value(compared_days) as usual_events
+            from trailing_day
+            inner join seen on trailing_day.trailing_dt = seen.dt
+            group by trailing_day.dt, event_name, platform
+        )
+        select
+            usual.dt,
+            usual.event_name,
+            usual.platform,
+            compared_days,
+            coalesce(seen.events, 0) as events,
+            usual.usual_events * sessions / usual_sessions as expected_events
+        from usual
+        inner join member_day
+            on usual.dt = member_day.dt and dimension = 'platform' and usual.platform = member_day.member
+        left join seen
+            on usual.dt = seen.dt and usual.event_name = seen.event_name and usual.platform = seen.platform
+    """)

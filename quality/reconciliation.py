@@ -66,6 +66,9 @@ def _landing(path: Path) -> str:
 def events_by_day(settings: Settings, built: Built) -> list[tuple[date, int, int]]:
     """How many copies of how many events of each restated day lie in the files that a build read.
 
+    The clock of a client may be corrected between two deliveries of one event, so that its copies lie on two days. It
+    is an event of a day on which its first copy of that day, the day before and the day after lies.
+
     Raises:
         duckdb.Error: a file cannot be read.
     """
@@ -73,16 +76,35 @@ def events_by_day(settings: Settings, built: Built) -> list[tuple[date, int, int
     if not files or not built.restated_dates:
         return []
     # The range lets whole parts of files be skipped, which the list of days cannot.
-    first, after = min(built.restated_dates), max(built.restated_dates) + timedelta(days=1)
+    first, after = min(built.restated_dates) - timedelta(days=1), max(built.restated_dates) + timedelta(days=2)
     with connect(settings) as connection:
         counted: list[tuple[date, int, int]] = connection.execute(
             """
-            select cast(event_at as date) as event_date, count(*), count(distinct event_id)
-            from read_parquet($files, union_by_name = true, hive_partitioning = false)
-            where
-                event_at >= $first
-                and event_at < $after
-                and list_contains(cast($days as date[]), cast(event_at as date))
+            with seen as (
+                select
+                    cast(event_at as date) as event_date,
+                    event_id,
+                    count(*) as copies,
+                    min((received_at, event_at)) as first_copy
+                from read_parquet($files, union_by_name = true, hive_partitioning = false)
+                where event_at >= $first and event_at < $after
+                group by all
+            ),
+            on_several_days as (
+                from seen semi join (select event_id from seen group by event_id having count(*) > 1) using (event_id)
+            ),
+            of_another_day as (
+                select distinct one.event_date, one.event_id
+                from on_several_days as one
+                inner join on_several_days as other
+                    on one.event_id = other.event_id
+                    and abs(one.event_date - other.event_date) = 1
+                    and one.first_copy > other.first_copy
+            )
+            select event_date, sum(copies)::bigint, count(*) - count(of_another_day.event_id)
+            from seen
+            left join of_another_day using (event_date, event_id)
+            where list_contains(cast($days as date[]), event_date)
             group by event_date
             """,
             {"files": files, "first": first, "after": after, "days": [*built.restated_dates]},

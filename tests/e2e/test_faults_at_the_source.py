@@ -5,6 +5,7 @@ Checks that no source can break are not here. Ingestion refuses such records bef
 other, a model would have to be wrong. Unit tests see these red.
 """
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -101,6 +102,12 @@ def outcomes(report: Report) -> dict[str, str]:
     return dict(found)
 
 
+def a_day_early(line: Line) -> Line:
+    """The same as if the collector had kept it back."""
+    times = {name: datetime.fromisoformat(line[name]) for name in ("occurred_at", "sent_at", "received_at")}
+    return line | {name: f"{time - timedelta(days=1):%Y-%m-%dT%H:%M:%S.000Z}" for name, time in times.items()}
+
+
 def again(line: Line) -> Line:
     """The same under other ids."""
     return line | {name: f"x{line.get(name)}" for name in ("event_id", "device_id", "session_id")}
@@ -134,6 +141,14 @@ LOG_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
             "sessions_usual": "warned",
             "shares_steady": "warned",
         },
+    ),
+    "an update forgets to send heartbeats": (
+        lambda _, line: [] if line["event_name"] == "playback_heartbeat" and line["platform"] == "android" else [line],
+        {"events_usual": "warned"},
+    ),
+    "a file holds lines of the day before": (
+        lambda hour, line: [a_day_early(line)] if hour == 5 and line["event_id"][-1] < "4" else [line],
+        {"received_on_its_day": "failed"},
     ),
     "a country is dark for half a day": (
         lambda _, line: [] if line["country_code"] == "US" and line["occurred_at"][11:13] >= "12" else [line],
@@ -288,6 +303,32 @@ def crashing(_: int, line: Line) -> list[Line]:
         return [line]
     crash = {"event_id": f"c{line['event_id']}", "event_name": "app_crash", "schema_version": 1}
     return [line, line | crash | {"properties": {"phase": "browse"}}]
+
+
+def test_what_clients_may_do_is_published(data_dir: Path) -> None:
+    """New fields, a start that is sent again as another event, a copy of which the clock was corrected meanwhile."""
+    events_dir = data_dir / "source/events"
+    before_midnight = max((events_dir / str(day(LAST - 1))).glob("*.gz"))
+    delivered = json.loads(gzip.decompress(before_midnight.read_bytes()).splitlines()[-1])
+    copy = delivered | {"sent_at": f"{day(LAST - 1)}T23:45:00.000Z", "received_at": f"{day(LAST)}T00:00:20.000Z"}
+
+    def may_do(hour: int, line: Line) -> list[Line]:
+        if line["event_name"] in {"app_crash", "title_viewed"}:
+            return [line | {"properties": line["properties"] | {"playback_id": "p1"}}]
+        if line["event_name"] == "playback_start" and hour == 12:
+            return [line, line | {"event_id": f"x{line['event_id']}"}]
+        return [line, copy] if hour == 0 and line["event_name"] == "app_start" else [line]
+
+    rewrite_day(LAST, events_dir, may_do)
+    assert found(data_dir, intake.land_events) == {}
+    intake.land_extracts(window(LAST, LAST))
+    candidate = building.prepare()
+    assert candidate
+    building.transform(candidate)
+    building.audit(candidate)
+    *_, newest = reports(data_dir / "lake").values()
+    assert outcomes(newest) == {"started_once": "warned"}
+    building.publish(candidate)
 
 
 MART_LOG_FAULTS: dict[str, Fault] = {

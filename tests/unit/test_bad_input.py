@@ -62,6 +62,7 @@ BAD_LINES = {
     "seconds since 1970": (line(occurred_at=1771063200), Reason.WRONG_TYPE),
     "a missing field of the envelope": (without("device_id"), Reason.MISSING_FIELD),
     "no event id": (without("event_id"), Reason.MISSING_FIELD),
+    "an empty text in a required field": (line(device_id=""), Reason.MISSING_FIELD),
     "null in a required field": (line(session_id=None), Reason.MISSING_FIELD),
     "a missing property": (line(properties={}), Reason.MISSING_FIELD),
     "no properties at all": (without("properties"), Reason.MISSING_FIELD),

@@ -46,6 +46,19 @@ GOOD_DAY = f"""
 """
 
 
+def views(where: str) -> str:
+    """Events that come as those of another name."""
+    return f"""
+        select * replace (
+            if({where}, 'title_viewed', event_name) as event_name,
+            if({where}, null, start_type) as start_type,
+            if({where}, 't1', title_id) as title_id,
+            if({where}, 1, list_position) as list_position
+        )
+        from good
+    """
+
+
 def stage(lake: Lake, day: date, change: str = "from good", **counts: Any) -> Outcome:
     """Leave a landing as ingestion does: a good day, changed by a SELECT that finds it as `good`; other counts."""
     pending = lake.begin()
@@ -307,7 +320,7 @@ def test_a_first_day_ever_says_cold_start_and_that_is_no_warning(
     ]
     assert report.passed
     assert not report.warnings
-    assert report.sentence() == "Landing of events 2026-01-05 to 2026-01-06 passed 19 checks."
+    assert report.sentence() == "Landing of events 2026-01-05 to 2026-01-06 passed 20 checks."
 
 
 def test_a_platform_that_is_new_is_left_out_and_counted(
@@ -379,6 +392,11 @@ TREND_CHANGES = [
             "sessions_usual": "country BR: 192 sessions, usually 0",
             "shares_steady": "country BR: 40% of sessions, usually 0%",
         },
+    ),
+    (views("platform = 'tv' and hour(received_at) % 5 > 0"), {}),
+    (
+        views("platform = 'tv' and hour(received_at) % 6 > 0"),
+        {"events_usual": "app_start of tv: 20 events, expected 120"},
     ),
 ]
 

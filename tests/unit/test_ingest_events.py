@@ -46,6 +46,11 @@ def test_an_accepted_landing_is_listed_with_what_its_outcome_says() -> None:
     assert (partition.first_event_date, partition.last_event_date) == (date(2026, 2, 12), DAY)
 
 
+def test_an_empty_text_is_no_value() -> None:
+    [row] = stage(json.dumps(event(user_id="")).encode()).accepted
+    assert row["user_id"] is None
+
+
 def test_values_land_as_they_were_sent() -> None:
     sent = event("playback_start", 2, user_id=None, device_model='Größe \U0001f4fa "5"\n')
     sent["properties"] |= {"startup_seconds": 0.1}

@@ -42,7 +42,7 @@ WARNINGS = {
     *("renewed_in_time", "app_start_arrived", "start_arrived", "sign_up_arrived", "dollars_known"),
     *("countries_known", "country_known", "titles_known", "plan_known"),
     *("experiments_known", "assignments_kept", "goal_known", "share_between"),
-    *("crashes_usual", "weekday_usual", "split_as_planned"),
+    *("crashes_usual", "weekday_usual", "watching_usual", "split_as_planned", "started_once"),
 }
 # What is only said; test_what_could_not_be_compared_yet_is_a_note shows it.
 NOTES = {"cold_start"}
@@ -265,7 +265,10 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set exposure_date = exposure_date + 1 where user_id = 'u1'",
         ],
         "experiments_known": ["update this set experiment_id = 'unlisted' where user_id = 'u1'"],
-        "assignments_kept": ["update this set assigned_variant_id = 'control' where user_id = 'u1'"],
+        "assignments_kept": [
+            "update this set assigned_variant_id = 'control' where user_id = 'u1'",
+            "update this set assigned_variant_id = null where user_id = 'u1'",
+        ],
     },
     "fct_experiment_exposure_day": {
         "rows_present": [
@@ -456,8 +459,11 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set activity_date = activity_date + 1 where user_id = 'u2'",
             "delete from fct_crash where user_id = 'u2'",
         ],
-        "playbacks_agree": [
+        "started_once": [
             "update this set playback_start_count = 2 where user_id = 'u1' and activity_date = '2026-01-07'",
+            "update fct_playback set user_id = null where user_id = 'u1'",
+        ],
+        "playbacks_agree": [
             "update this set watched_seconds = watched_seconds + 2 where user_id = 'u1'",
             "update this set activity_date = activity_date - 1 where user_id = 'u1' and activity_date = '2026-01-07'",
             "update fct_playback set user_id = null where user_id = 'u1'",
@@ -685,6 +691,10 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "mart_engagement_daily": {
+        "watching_usual": [
+            "update this set active_users = 50, watch_hours_per_active_user = if(activity_date = '2026-01-14', 2, 1)",
+            "update this set active_users = 50, watch_hours_per_active_user = if(activity_date = '2026-01-14', 0.5, 1)",
+        ],
         "users_agree": [
             "update this set active_users = active_users + 1 where segment_value = 'tv'",
             "update this set active_users_28d = active_users_28d + 1 where segment_value = 'tv'",
@@ -1075,7 +1085,10 @@ def clean_marts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[dat
         path.with_name("events").mkdir()
         for day, copies in landed:
             copy = duckdb.sql(f"""
-                select timestamp '{day}' + to_minutes(range) as event_at, greatest(range, 1) as event_id
+                select
+                    timestamp '{day}' + to_minutes(range) as event_at,
+                    event_at as received_at,
+                    '{day} ' || greatest(range, 1) as event_id
                 from range({copies})
             """)
             copy.write_parquet(str(path.with_name("events") / f"{day}.parquet"))
@@ -1351,13 +1364,41 @@ def test_a_few_lost_events_are_not_worth_a_warning(
 
 def test_what_could_not_be_compared_yet_is_a_note(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
     report = audit(marts(last=AFTER_FOUR_WEEKS), last=AFTER_FOUR_WEEKS)
-    weekdays, crashes = sorted(report.notes, key=lambda note: note.table)
+    weekdays, crashes, hours = sorted(report.notes, key=lambda note: note.table)
     assert (weekdays.table, weekdays.name) == ("mart_active_users_rolling", "cold_start")
     assert list(weekdays.days) == days_between(LAUNCH, LAUNCH + timedelta(27))
     assert "2026-01-05: 5 of 5 segments not compared: fewer than four weeks before it" in weekdays.message
     assert (crashes.table, crashes.name) == ("mart_app_stability_daily", "cold_start")
     assert list(crashes.days) == days_between(LAUNCH, LAUNCH + timedelta(6))
     assert "2026-01-06: compared with 1 of 7 landed days before it" in crashes.message
+    assert (hours.table, hours.name) == ("mart_engagement_daily", "cold_start")
+    assert hours.days == crashes.days
+
+
+def test_an_event_whose_copies_lie_on_two_days_is_counted_by_the_gate_where_the_first_one_lies(tmp_path: Path) -> None:
+    path = tmp_path / "events" / "2026-01-07.parquet"
+    path.parent.mkdir()
+    duckdb.execute(f"""
+        copy (
+            select event_id, event_at::timestamp as event_at, received_at::timestamp as received_at
+            from (values
+                ('over midnight', '2026-01-05 23:59:59', '2026-01-06 00:00:01'),
+                ('over midnight', '2026-01-06 00:00:10', '2026-01-06 00:00:02'),
+                ('back over it', '2026-01-06 00:00:10', '2026-01-06 00:00:11'),
+                ('back over it', '2026-01-05 23:59:59', '2026-01-06 00:00:12'),
+                ('at one moment', '2026-01-06 00:00:10', '2026-01-06 00:00:11'),
+                ('at one moment', '2026-01-05 23:59:59', '2026-01-06 00:00:11'),
+                ('two days apart', '2026-01-05 12:00:00', '2026-01-07 00:00:01'),
+                ('two days apart', '2026-01-07 00:00:00', '2026-01-07 00:00:02'),
+                ('within a day', '2026-01-06 12:00:00', '2026-01-06 12:00:01'),
+                ('within a day', '2026-01-06 12:00:00', '2026-01-06 12:00:01')
+            ) as copies(event_id, event_at, received_at)
+        ) to '{path}' (format parquet)
+    """)
+    of_all = Partition("events", "events", date(2026, 1, 7), 0, "", None, None)
+    days = [date(2026, 1, 5), date(2026, 1, 6)]
+    built = gate.Built(LAUNCH, days[-1], (), days, days, LANDED, tmp_path, {path: of_all})
+    assert sorted(events_by_day(load_settings(), built)) == [(days[0], 4, 3), (days[1], 5, 2)]
 
 
 def test_a_landing_that_is_not_what_was_accepted_fails(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:

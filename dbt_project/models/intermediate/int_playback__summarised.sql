@@ -10,7 +10,7 @@ events as (
             order by session_event_number
         ) as playback_event_number
     from {{ ref('int_event__identified') }}
-    where playback_id is not null
+    where event_name in ('playback_start', 'playback_heartbeat', 'playback_stop') -- others may name a playback one day
 
 ),
 
