@@ -8,7 +8,7 @@ other, a model would have to be wrong. Unit tests see these red.
 import gzip
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -219,6 +219,18 @@ def country(code: str, **new: Any) -> Spoil:
     return spoil
 
 
+def aggregates(name: str) -> Spoil:
+    """The list of countries, in which aggregates are called something else."""
+
+    def spoil(path: str, document: Any) -> None:
+        if path == "/v2/country":
+            for row in document[1]:
+                if row["region"]["value"] == "Aggregates":
+                    row["region"]["value"] = name
+
+    return spoil
+
+
 def values(indicator: str, change: Callable[[Line], Line]) -> Spoil:
     """Each value of an indicator, changed."""
 
@@ -250,6 +262,9 @@ SERVICE_FAULTS = {
     "latitude_invalid": country("AE", latitude="-91"),
     "year_invalid": values("IC.REG.DURS", lambda row: row | {"date": "1959"} if row["date"] == "2020" else row),
     "no_future_year": values("SP.POP.TOTL", lambda row: row | {"date": "2027"} if row["date"] == "2024" else row),
+    "indicator_id_invalid": values(
+        "IC.REG.PROC", lambda row: row | {"indicator": row["indicator"] | {"id": "IC.REG.PROCS"}}
+    ),
     "not_negative": values("IT.CEL.SETS", lambda row: row | {"value": row["value"] and -row["value"]}),
     "base_currency_invalid": lambda _, document: document.update(base="USD") if "rates" in document else None,
     "values_present": values("IT.NET.BBND", lambda row: row | {"value": None}),
@@ -259,13 +274,24 @@ SERVICE_FAULTS = {
     "fresh": rates(lambda day, of_day: of_day if day < "2026-01" else None),
 }
 """Each by the check that is to see it."""
+MORE_SERVICE_FAULTS = {
+    "countries_complete": aggregates("Aggregate"),
+    "no_future_year": values(
+        "SP.POP.TOTL", lambda row: row | {"date": "300000", "value": None} if row["date"] == "1960" else row
+    ),
+    "base_not_listed": rates(lambda _, of_day: of_day | {"EUR": 1}),
+    "no_future_date": lambda _, document: (
+        document["rates"].update({"2027-06-01": {"USD": 1.17}}) if "rates" in document else None
+    ),
+}
+"""The same, of faults that those above would hide, or be hidden by."""
 
 
-@pytest.mark.parametrize("faults", [(), SERVICE_FAULTS], ids=["none", "all"])
+@pytest.mark.parametrize("faults", [{}, SERVICE_FAULTS, MORE_SERVICE_FAULTS], ids=["none", "all", "more"])
 def test_faults_of_the_services_are_seen_where_they_land(
-    faults: Iterable[str], data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    faults: dict[str, Spoil], data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(saying(*(SERVICE_FAULTS[name] for name in faults))) as url:
+    with serving(saying(*faults.values())) as url:
         for name, value in variables(url).items():
             monkeypatch.setenv(name, value)
         assert found(data_dir, intake.land_market_data) == dict.fromkeys(faults, "failed")
@@ -396,6 +422,8 @@ MART_UPSTREAM_FAULTS = {
 }
 MART_SERVICE_FAULTS = {
     "countries_known": countries(lambda row: row["iso2Code"] == "US"),
+    "namibia_present": country("NA", id="NAX"),
+    "world_agrees": country("1W", region={"id": "NAC", "value": "North America"}),
     "regulation_rating_invalid": values("IQ.CPA.BREG.XQ", lambda row: row | {"value": row["value"] and 7}),
     "dollars_known": rates(lambda published, of_day: of_day if published > str(day(0)) else None),
 }
@@ -421,7 +449,9 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
         days = {"today": day(LAST), "yesterday": day(LAST - 1)}
         for statement in MART_UPSTREAM_FAULTS.values():
             upstream.execute(statement, {name: value for name, value in days.items() if f"${name}" in statement})
-    with serving(saying(*MART_SERVICE_FAULTS.values())) as url:
+    taken_for_an_aggregate = country("NZ", region={"id": "NA", "value": "Aggregates"})
+    in_no_known_region = country("GB", region={"id": "XX", "value": "unknown"})  # of which nothing is to be said
+    with serving(saying(*MART_SERVICE_FAULTS.values(), taken_for_an_aggregate, in_no_known_region)) as url:
         for name, value in variables(url).items():
             monkeypatch.setenv(name, value)
         for number in (settled, LAST):
@@ -442,6 +472,7 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
     assert measured["renewed_in_time"] > measured["seen_as_a_whole"] > 0, (
         "the first has to see more than the second does"
     )
+    assert measured["countries_known"] == 2, "one that is not listed, and one that is as an aggregate"
     assert {one.table for one in newest.failures if one.name == "rows_present"} == {"mart_retention_driver"}
     of_the_day = {result.name for result in newest.warnings if result.days == (day(LAST),)}
     assert of_the_day == {"app_start_arrived", "start_arrived", "crashes_usual"}

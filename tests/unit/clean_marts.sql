@@ -170,7 +170,7 @@ as payments(payment_id, kind, status, day_number);
 
 create table fct_country_indicator_year as
 select country_code, indicator_id, year::bigint as year, indicator_id || ' by name' as indicator_name, size * share * (year - 2015)::double as value, is_aggregate
-from dim_country join (values ('NA', 1e3), ('ZA', 2e4), ('DE', 3e4), ('1W', 1e6)) as sizes(country_code, size) using (country_code)
+from dim_country join (values ('NA', 1e3), ('ZA', 1e3), ('DE', 3e4), ('1W', 3.2e4)) as sizes(country_code, size) using (country_code)
 cross join (values (2019), (2023), (2024)) as years(year)
 cross join (values ('SP.POP.TOTL', 1), ('SP.POP.0014.TO', 0.2), ('SP.POP.1564.TO', 0.7), ('SP.POP.65UP.TO', 0.1), ('IT.NET.BBND', 0.3), ('IT.CEL.SETS', 1.1), ('NY.GNP.ATLS.CD', 5e3),
 ('NY.GDP.MKTP.KD', 4e3), ('NY.GDP.PCAP.KD', 0.4), ('IC.REG.COST.PC.ZS', 1e-4), ('IC.REG.DURS', 1e-3), ('IC.REG.PROC', 1e-2), ('IQ.CPA.BREG.XQ', 5e-4)) as indicators(indicator_id, share)

@@ -86,6 +86,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         "countries_known": [
             "update fct_session set country_code = 'TW' where device_id = 'du1'",
             "update dim_user set country_code = 'TW' where user_id = 'u1'",
+            "update this set is_aggregate = true where country_code = 'DE'",
         ],
     },
     "dim_date": {
@@ -670,6 +671,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set startup_cost_per_head_usd = startup_cost_usd",
             "update this set startup_cost_per_head_usd = null where country_code = 'NA'",
             "update fct_country_indicator_year set value = 1 where year = 2019 and indicator_id = 'SP.POP.TOTL'",
+            "update fct_country_indicator_year set value = value + 0.5 where indicator_id = 'SP.POP.TOTL'",
             "update fct_country_indicator_year set value = 1 where year = 2019 and indicator_id like 'NY.GNP%'",
         ],
     },
@@ -861,7 +863,8 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         "markets_agree": [
             "update this set population = 9000 where segment_value = 'Sub-Saharan Africa'",  # of Namibia alone
             "update this set population = population + 1 where segment_type = 'income_group'",
-            "update this set population = 9279000 where segment_type = 'total'",  # with the aggregate
+            "update this set population = 575000 where segment_type = 'total'",  # with the aggregate
+            "update this set segment_value = 'unknown' where segment_value = 'Sub-Saharan Africa'",
             "update this set population = null where segment_value = 'NA'",
             "update this set mobile_subscriptions = population where segment_value = 'DE'",
             "update fct_country_indicator_year set year = 2025 where year = 2019",
@@ -1052,6 +1055,12 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set broadband_subscriptions = 0 where broadband_subscriptions is null",
             "update this set naive_mobile_subscriptions = null",
             "update fct_country_indicator_year set is_aggregate = false where country_code = '1W'",
+        ],
+        "world_agrees": [
+            "update this set population = naive_population",
+            "update this set population = 0.94 * population where year = 2019",
+            "update this set population = 1.06 * population where year = 2019",
+            "update fct_country_indicator_year set value = 1000 * value where country_code = '1W'",
         ],
         "regions_add_up": [
             "update this set country_count = 4",
@@ -1344,6 +1353,34 @@ def test_a_playback_may_seem_a_second_longer_than_it_was(marts: Callable[..., du
     connection = marts()
     connection.execute("update fct_playback set watched_seconds = stop_position_seconds + 1")
     assert audit_one(connection, "fct_playback")["watched_before_stop"] == "passed"
+
+
+def test_an_aggregate_may_have_a_fraction_of_a_person(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
+    connection = marts()
+    connection.execute("update fct_country_indicator_year set value = value + 0.4 where indicator_id = 'SP.POP.TOTL'")
+    report = audit(connection)
+    assert report.passed, report.text()
+
+
+def test_a_region_that_is_called_unknown_has_no_market(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
+    connection = marts()
+    connection.execute("""
+        update dim_country set region_name = 'unknown' where country_code = 'DE';
+        update mart_market_penetration
+        set segment_value = 'unknown', population = null, mobile_subscriptions = null
+        where segment_value = 'Europe & Central Asia'
+    """)
+    check = "markets_agree"
+    assert audit_one(connection, "mart_market_penetration", only=check)[check] == "passed"
+
+
+@pytest.mark.parametrize("share", [0.951, 1.049])
+def test_the_world_may_have_people_of_no_listed_country(
+    share: float, marts: Callable[..., duckdb.DuckDBPyConnection]
+) -> None:
+    connection = marts()
+    connection.execute(f"update mart_year_stats set population = {share} * population where year = 2019")
+    assert audit_one(connection, "mart_year_stats", only="world_agrees")["world_agrees"] == "passed"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from contracts.tables import Column, load_table_contracts
 from ingestion.endpoints import load_endpoints
 from quality import gate
+from quality.contract import CONTRACTS_DIR, read_yaml
 from quality.gate import GateError, Report
 from quality.landed import landed_contract
 from storage.days import DAY
@@ -192,6 +193,7 @@ def test_each_row_is_accounted_for_and_few_are_refused(
 
 SERVICE_DAMAGES = [
     ("countries", "countries_complete", "from good order by region_name desc limit 199"),
+    ("countries", "countries_complete", "select * replace (rtrim(region_name, 's') as region_name) from good"),
     ("countries", "namibia_present", "from good where country_iso2 <> 'NA'"),
     ("countries", "country_iso3_missing", "select * replace (null::varchar as country_iso3) from good"),
     ("countries", "country_iso3_duplicate", "from good union all from (from good limit 1)"),
@@ -204,10 +206,12 @@ SERVICE_DAMAGES = [
     ("countries", "latitude_invalid", "select * replace (-91::double as latitude) from good"),
     ("indicators", "duplicate", "from good union all from (from good limit 1)"),
     ("indicators", "indicator_id_missing", "select * replace (null::varchar as indicator_id) from good"),
+    ("indicators", "indicator_id_invalid", "select * replace (indicator_id || 'A' as indicator_id) from good"),
     ("indicators", "country_iso2_missing", "select * replace (null::varchar as country_iso2) from good"),
     ("indicators", "year_invalid", "select * replace (1959::bigint as year) from good"),
     ("indicators", "year_missing", "select * replace (null::bigint as year) from good"),
     ("indicators", "no_future_year", "select * replace (2027::bigint as year, 1::double as value) from good"),
+    ("indicators", "no_future_year", "select * replace (if(value is null, 2028, year)::bigint as year) from good"),
     ("indicators", "not_negative", "select * replace (-1::double as value) from good"),
     ("indicators", "values_present", "select * replace (null::double as value) from good"),
     ("rates", "duplicate", "from good union all from (from good limit 1)"),
@@ -218,6 +222,8 @@ SERVICE_DAMAGES = [
     ("rates", "base_currency_invalid", "select * replace ('USD' as base_currency) from good"),
     ("rates", "base_currency_missing", "select * replace (null::varchar as base_currency) from good"),
     ("rates", "dollar_present", "from good where currency_code <> 'USD'"),
+    ("rates", "base_not_listed", "select * replace (replace(currency_code, 'JPY', 'EUR') as currency_code) from good"),
+    ("rates", "no_future_date", "select * replace (rate_date + 1 as rate_date) from good"),
     ("rates", "fresh", "select * replace (rate_date - 8 as rate_date) from good"),
     (
         "rates",
@@ -259,6 +265,26 @@ def test_a_table_that_dries_up_is_warned_of(
     assert report.passed
     said = [f"2026-01-12: 40 records, usually {usual}"] if warns else []
     assert [warning.message for warning in report.warnings] == said
+
+
+@pytest.mark.parametrize(("countries", "failures"), [(199, 1), (200, 0), (230, 0), (231, 1)])
+def test_countries_come_and_go(countries: int, failures: int, land: Land, judge: Judge) -> None:
+    region = f"if(substr(country_iso3, 2)::integer <= {countries}, 'Sub-Saharan Africa', 'Aggregates ')"
+    report = judge([land("countries", TUESDAY, f"select * replace ({region} as region_name) from good")])
+    assert [result.name for result in report.failures] == ["countries_complete"] * failures
+
+
+def test_a_year_is_listed_before_its_values_are_known(land: Land, judge: Judge) -> None:
+    next_year = "select * replace (if(value is null, 2027, year)::bigint as year) from good"
+    assert judge([land("indicators", TUESDAY, next_year)]).passed
+
+
+def test_the_contract_of_indicators_knows_those_that_are_asked_for() -> None:
+    columns = read_yaml(CONTRACTS_DIR / "raw" / "indicators.yml")["columns"]
+    (known,) = (column["checks"][1]["invalid"] for column in columns if column["name"] == "indicator_id")
+    assert known["valid_values"] == list(SERVICES["indicators"].each["indicator_id"]), (
+        "list in quality/contracts/raw/indicators.yml what ingestion/endpoints.yml lists"
+    )
 
 
 def test_rates_that_are_seven_days_old_still_land(land: Land, judge: Judge) -> None:
