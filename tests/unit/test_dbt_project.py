@@ -449,6 +449,25 @@ def test_a_settled_payment_without_a_rate_stops_the_build(warehouse: Warehouse, 
         warehouse.build([], **payments)
 
 
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_a_settled_payment_that_is_no_longer_settled_stops_the_build(
+    warehouse: Warehouse, payments: dict[str, Any], status: str
+) -> None:
+    (landed,) = payments["landing_files"]["warehouse.payments"]
+    duckdb.execute(f"""
+        copy (
+            from '{landed}'
+            union all
+            select * replace (3 as change_id, changed_at + interval 1 hour as changed_at, '{status}' as status)
+            from '{landed}'
+            where status = 'settled'
+        ) to '{landed}.new' (format parquet)
+    """)
+    payments["landing_files"]["warehouse.payments"] = [f"{landed}.new"]
+    with pytest.raises(TransformFailed, match=r"a_settled_payment_stays_settled: Got 1 result"):
+        warehouse.build([], **payments)
+
+
 def test_an_event_id_on_days_far_apart_is_warned_of(warehouse: Warehouse, lake: Lake) -> None:
     lake.land(LAUNCH, [event("same id", "app_ready", "05T10:00:00", session_id="first")])
     lake.land(LAUNCH + 2 * DAY, [event("same id", "app_ready", "07T10:00:00", session_id="second")])
