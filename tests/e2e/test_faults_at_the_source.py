@@ -396,7 +396,7 @@ MART_UPSTREAM_FAULTS = {
     "release_year_invalid": "update titles set release_year = 0 where title_id = 'title_1'",
     "runtime_seconds_invalid": "update titles set runtime_seconds = 0 where title_id = 'title_2'",
     "treatment_share_invalid": "update experiments set treatment_share = 50 where experiment_id = 'exp_home_rows'",
-    "times_agree": "update experiments set ended_at = started_at where experiment_id = 'exp_home_rows'",
+    "times_agree": "update experiments set ended_at = started_at where experiment_id = 'exp_new_player'",
     "amount_invalid": """
         update payments
         set amount = -amount
@@ -519,8 +519,9 @@ def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, mo
         intake.land_extracts(window(LAST - 1, LAST))
         assert found(data_dir, intake.land_market_data) == {}
     newest = audited(data_dir)
-    # Countries in two dimensions; who is created twice, in cohorts; an amount, converted.
+    # Countries in two dimensions; who is created twice, in cohorts; an amount, converted; a share of more than all.
     followed = {"country_known", "rows_present", "amount_usd_invalid"}
+    followed |= {"split_right", "sample_ratio_p_value_invalid"}
     seen = {*MART_LOG_FAULTS, *MART_UPSTREAM_FAULTS, *MART_SERVICE_FAULTS, "sign_up_arrived", *followed}
     assert outcomes(newest) == {name: "warned" if name in WARNED else "failed" for name in seen}
     measured = {result.name: result.value or 0 for result in newest.failures + newest.warnings}
