@@ -449,22 +449,30 @@ def test_a_settled_payment_without_a_rate_stops_the_build(warehouse: Warehouse, 
         warehouse.build([], **payments)
 
 
-@pytest.mark.parametrize("status", ["pending", "failed"])
-def test_a_settled_payment_that_is_no_longer_settled_stops_the_build(
-    warehouse: Warehouse, payments: dict[str, Any], status: str
+@pytest.mark.parametrize(
+    ("later", "stops"), [(["pending"], True), (["failed"], False), (["pending", "settled"], False)]
+)
+def test_a_settled_payment_that_is_pending_again_stops_the_build_until_billing_says_more(
+    later: list[str], *, stops: bool, warehouse: Warehouse, payments: dict[str, Any]
 ) -> None:
     (landed,) = payments["landing_files"]["warehouse.payments"]
-    duckdb.execute(f"""
-        copy (
-            from '{landed}'
-            union all
-            select * replace (3 as change_id, changed_at + interval 1 hour as changed_at, '{status}' as status)
-            from '{landed}'
-            where status = 'settled'
-        ) to '{landed}.new' (format parquet)
-    """)
+    changes = "".join(
+        f"""
+        union all
+        select * replace (
+            {3 + number} as change_id, changed_at + to_hours({1 + number}) as changed_at, '{status}' as status
+        )
+        from '{landed}'
+        where status = 'settled'
+        """
+        for number, status in enumerate(later)
+    )
+    duckdb.execute(f"copy (from '{landed}' {changes}) to '{landed}.new' (format parquet)")
     payments["landing_files"]["warehouse.payments"] = [f"{landed}.new"]
-    with pytest.raises(TransformFailed, match=r"a_settled_payment_stays_settled: Got 1 result"):
+    if stops:
+        with pytest.raises(TransformFailed, match=r"a_settled_payment_is_not_pending_again: Got 1 result"):
+            warehouse.build([], **payments)
+    else:
         warehouse.build([], **payments)
 
 

@@ -1091,6 +1091,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set population = 0.95 * population where year = 2019",
             "update this set population = 1.05 * population where year = 2019",
             "update fct_country_indicator_year set value = 1000 * value where country_code = '1W'",
+            "update this set population = null where year = 2019",
         ],
         "regions_add_up": [
             "update this set country_count = 4",
@@ -1411,6 +1412,12 @@ def test_a_region_that_is_called_unknown_has_no_market(marts: Callable[..., duck
     assert audit_one(connection, "mart_market_penetration", only=check)[check] == "passed"
 
 
+def test_where_nobody_watched_before_nobody_stays_away(marts: Callable[..., duckdb.DuckDBPyConnection]) -> None:
+    connection, check = marts(), "watching_usual"
+    connection.execute("update mart_engagement_daily set active_users = 50, watch_hours_per_active_user = 0")
+    assert audit_one(connection, "mart_engagement_daily", only=check)[check] == "passed"
+
+
 @pytest.mark.parametrize("share", [0.961, 1.039])
 def test_the_world_may_have_people_of_no_listed_country(
     share: float, marts: Callable[..., duckdb.DuckDBPyConnection]
@@ -1505,10 +1512,11 @@ def test_a_landing_that_is_gone_is_an_error_and_no_pass(marts: Callable[..., duc
         ("fct_session", "app_start_arrived", {"01-08"}),
         ("fct_session", "renewed_in_time", {"01-06", "01-07", "01-08", "01-09"}),  # each with its own
         ("fct_playback", "start_arrived", {"01-08"}),
+        ("fct_user_activity_day", "started_once", {"01-07"}),
+        ("fct_payment", "charged_as_listed", {"01-15"}),
+        ("fct_payment", "charged_once", {"01-15"}),
         # Of 7 January: with the third day after it, when it is no longer provisional, and if one of them lands anew.
         ("dim_user", "sign_up_arrived", {"01-07", "01-08", "01-09", "01-10"}),
-        ("fct_payment", "charged_as_listed", {"01-16"}),  # when it was settled
-        ("fct_payment", "charged_once", {"01-16"}),
         ("fct_subscription_change", "cancelled_for_good", {"01-13"}),
         ("mart_active_users_rolling", "weekday_usual", {"02-10"}),
         ("mart_experiment_result", "split_as_planned", {f"01-{day:02}" for day in range(5, 21)}),  # of each day of it
