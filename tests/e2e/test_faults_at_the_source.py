@@ -102,10 +102,14 @@ def outcomes(report: Report) -> dict[str, str]:
     return dict(found)
 
 
-def a_day_early(line: Line) -> Line:
-    """The same as if the collector had kept it back."""
-    times = {name: datetime.fromisoformat(line[name]) for name in ("occurred_at", "sent_at", "received_at")}
-    return line | {name: f"{time - timedelta(days=1):%Y-%m-%dT%H:%M:%S.000Z}" for name, time in times.items()}
+def moved(line: Line, days: int) -> list[Line]:
+    """The same, so many days later; nothing of a line whose times nobody can read."""
+    names = ("occurred_at", "sent_at", "received_at")
+    try:
+        times = {name: datetime.fromisoformat(line[name]) + timedelta(days) for name in names}
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [line | {name: f"{time:%Y-%m-%dT%H:%M:%S.000Z}" for name, time in times.items()}]
 
 
 def again(line: Line) -> Line:
@@ -147,7 +151,7 @@ LOG_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
         {"events_usual": "warned"},
     ),
     "a file holds lines of the day before": (
-        lambda hour, line: [a_day_early(line)] if hour == 5 and line["event_id"][-1] < "4" else [line],
+        lambda hour, line: moved(line, days=-1) if hour == 5 and line["event_id"][-1] < "4" else [line],
         {"received_on_its_day": "failed"},
     ),
     "a country is dark for half a day": (
@@ -237,6 +241,18 @@ def values(indicator: str, change: Callable[[Line], Line]) -> Spoil:
     def spoil(path: str, document: Any) -> None:
         if path.endswith(f"/{indicator}"):
             document[1][:] = map(change, document[1])
+
+    return spoil
+
+
+def returning(indicator: str, value: float) -> Spoil:
+    """An indicator that was withdrawn has one value again."""
+
+    def spoil(path: str, document: Any) -> None:
+        if path.endswith(f"/{indicator}"):
+            row: Line = {"indicator": {"id": indicator, "value": "Back"}, "country": {"id": "DE", "value": "Germany"}}
+            row |= {"countryiso3code": "DEU", "date": "2020", "value": value}
+            document[:] = [{"page": 1, "pages": 1, "per_page": 5000, "total": 1, "lastupdated": "2026-01-01"}, [row]]
 
     return spoil
 
@@ -468,6 +484,7 @@ MART_SERVICE_FAULTS = {
     "namibia_present": country("NA", id="NAX"),
     "world_agrees": country("1W", region={"id": "NAC", "value": "North America"}),
     "regulation_rating_invalid": values("IQ.CPA.BREG.XQ", lambda row: row | {"value": row["value"] and 7}),
+    "ease_of_business_rank_invalid": returning("IC.BUS.EASE.XQ", 0),
     "dollars_known": rates(lambda published, of_day: of_day if published > str(day(0)) else None),
 }
 WARNED = {
@@ -496,6 +513,12 @@ def audited(data_dir: Path) -> Report:
         building.audit(candidate)
     *_, newest = reports(data_dir / "lake").values()
     return newest
+
+
+def publish(data_dir: Path) -> None:
+    """Build what has landed, and let readers see it."""
+    assert audited(data_dir).passed
+    building.publish(max(path.name for path in (data_dir / "warehouse/candidates").iterdir()))
 
 
 def test_where_sources_contradict_each_other_the_marts_see_it(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -559,3 +582,33 @@ def test_who_had_an_account_before_launch_contradicts_nothing(data_dir: Path) ->
     newest = audited(data_dir)
     assert newest.passed, newest.text()
     assert outcomes(newest) == {}
+
+
+def test_a_day_that_is_delivered_again_as_the_next_one_has_no_events(data_dir: Path) -> None:
+    """Its lines have new times and the ids of the day before."""
+    folder = data_dir / "source/events"
+    for path in (folder / str(day(LAST))).glob("*.gz"):
+        shutil.copy(folder / str(day(LAST - 1)) / path.name, path)
+    rewrite_day(LAST, folder, lambda _, line: moved(line, days=1))
+    assert found(data_dir, intake.land_events) == {}
+    intake.land_extracts(window(LAST, LAST))
+    newest = audited(data_dir)
+    assert outcomes(newest) == {"days_present": "failed"}
+
+
+def test_a_session_that_goes_on_days_later_is_seen_by_the_next_build(data_dir: Path) -> None:
+    """A build does not read so far back: what it makes of the session contradicts what is there."""
+    publish(data_dir)
+    folder = data_dir / "source/events"
+    old: Line = {}
+    rewrite_day(3, folder, lambda _, line: old.update(line) or [line] if line["event_name"] == "sign_up" else [line])
+    goes_on = {name: old[name] for name in ("device_id", "session_id", "user_id", "platform")}
+    names = {"app_crash", "experiment_exposure", "playback_start"}
+    rewrite_day(
+        LAST, folder, lambda hour, line: [line | goes_on] if hour == 12 and line["event_name"] in names else [line]
+    )
+    assert found(data_dir, intake.land_events) == {}
+    intake.land_extracts(window(LAST, LAST))
+    newest = audited(data_dir)
+    seen = dict.fromkeys(("sessions_agree", "within_session", "times_agree", "rows_present"), "failed")
+    assert outcomes(newest) == seen | {"start_arrived": "warned"}  # what goes on without its start
