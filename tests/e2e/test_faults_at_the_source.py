@@ -2,7 +2,8 @@
 
 Checks that no source can break are not here. Ingestion refuses such records before the gate sees them, so that
 `values_known` and its kind guard against a reader that does not know its contract; where marts have to agree with each
-other, a model would have to be wrong. Unit tests see these red.
+other, a model would have to be wrong. Unit tests see these red. Left out as well: what needs four weeks (tests/alarms),
+an empty source, and figures so large that sums of doubles are no longer exact.
 """
 
 import gzip
