@@ -86,7 +86,7 @@ def write_docs(settings: Settings, release: Release) -> Path:
 
     Raises:
         LiftoffError: the project cannot be compiled; names the log.
-        ReleaseDamaged: that is why.
+        ReleaseDamaged: it cannot, because the release is not what was published any more.
     """
     work = settings.data_dir.absolute() / "dbt" / "docs"
     work.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,6 @@ def compile_models(settings: Settings, landing_files: Mapping[str, Sequence[str]
 
     Raises:
         LiftoffError: the project cannot be compiled; names the log.
-        ReleaseDamaged: that is why.
     """
     work = settings.data_dir.absolute() / "dbt" / "compiled"
     database, scratch = work / DATABASE, work / "scratch.duckdb"

@@ -134,7 +134,8 @@ class Release(_BuildFolder):
     @property
     def gate_id(self) -> str:
         """The audit that let it pass. Empty when it does not say so any more."""
-        return self.manifest_if_readable.gate_id if self.manifest_if_readable else ""
+        manifest = self.manifest_if_readable
+        return manifest.gate_id if manifest else ""
 
     def is_intact(self) -> bool:
         """Whether what it is read from is, byte for byte, what was published."""
@@ -313,8 +314,9 @@ class Warehouse:
                     candidate.path / "manifest.json",
                     dataclasses.replace(
                         manifest,
-                        **{name: audit[name] for name in candidate.digests()},
+                        database_sha256=audit["database_sha256"],
                         database_bytes=size,
+                        semantic_manifest_sha256=audit["semantic_manifest_sha256"],
                         gate_id=audit.get("gate_id", ""),
                     ),
                 )
