@@ -1092,6 +1092,7 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "update this set population = 1.05 * population where year = 2019",
             "update fct_country_indicator_year set value = 1000 * value where country_code = '1W'",
             "update this set population = null where year = 2019",
+            "delete from fct_country_indicator_year where country_code = '1W'",
         ],
         "regions_add_up": [
             "update this set country_count = 4",
